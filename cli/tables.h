@@ -1,0 +1,15 @@
+// A report (coordinator/results.h) as tables for people.
+#ifndef SOJOURN_CLI_TABLES_H_
+#define SOJOURN_CLI_TABLES_H_
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace sojourn::cli {
+
+// Per arm the transfer matrix and the continual-learning measures, then the arms side by side.
+std::string ReportTables(const nlohmann::json& report, bool colour);
+
+}  // namespace sojourn::cli
+
+#endif  // SOJOURN_CLI_TABLES_H_

@@ -1,0 +1,144 @@
+#include "config/job_config.h"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "config/yaml_message.h"
+
+namespace sojourn::config {
+namespace {
+
+using google::protobuf::Message;
+
+// All defaults, in one place. The study's usual settings where it names them.
+void SetDefaults(v1::JobConfig* config) {
+  config->set_name("run");
+  config->set_seed(1);
+
+  v1::Policy* policy = config->mutable_policy();
+  policy->set_max_context_tokens(1024);
+
+  v1::Rollout* rollout = config->mutable_rollout();
+  rollout->set_group_size(8);
+  rollout->set_groups_per_update(16);
+  rollout->set_max_staleness(1);
+  rollout->set_max_turn_tokens(64);
+  rollout->set_temperature(1);
+  rollout->set_top_p(1);
+
+  v1::Algorithm* algorithm = config->mutable_algorithm();
+  algorithm->set_name("grpo");
+  algorithm->set_learning_rate(5e-4);
+  algorithm->set_schedule("constant");
+  algorithm->set_adam_beta1(0.9);
+  algorithm->set_adam_beta2(0.95);
+  algorithm->set_adam_epsilon(1e-8);
+  algorithm->set_max_gradient_norm(1);
+  algorithm->set_clip_low(0.2);
+  algorithm->set_clip_high(0.2);
+  algorithm->set_minibatches(1);
+  algorithm->set_microbatch_tokens(8192);
+  algorithm->set_loss_normalization("token");
+
+  v1::Evaluation* evaluation = config->mutable_evaluation();
+  evaluation->set_tasks(100);
+  evaluation->set_episodes_per_task(1);
+  evaluation->set_greedy(true);
+  evaluation->set_random_row(true);
+  evaluation->set_sample_trajectories(2);
+
+  v1::Resources* resources = config->mutable_resources();
+  resources->set_actors(1);
+  resources->set_learner_ranks(1);
+  resources->set_threads(1);
+  resources->set_slots(64);
+}
+
+void SetElementDefaults(Message* element) {
+  if (auto* entry = dynamic_cast<v1::MixtureEntry*>(element)) {
+    entry->set_weight(1);
+    entry->set_max_turns(20);
+  } else if (auto* cell = dynamic_cast<v1::EvaluationCell*>(element)) {
+    cell->set_max_turns(20);
+  }
+}
+
+// What one value says about another: names from types, one difficulty as a range, seeds as arms.
+void Resolve(const std::string& path, v1::JobConfig* config) {
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  if (!config->policy().model().empty()) {
+    config->mutable_policy()->set_model((folder / config->policy().model()).lexically_normal().string());
+  }
+  for (v1::Environment& environment : *config->mutable_environments()) {
+    if (environment.name().empty()) environment.set_name(environment.type());
+    if (environment.type().empty()) environment.set_type(environment.name());
+  }
+  for (v1::Arm& arm : *config->mutable_arms()) {
+    for (v1::Stage& stage : *arm.mutable_stages()) {
+      std::vector<std::string> names;
+      for (v1::MixtureEntry& entry : *stage.mutable_mixture()) {
+        if (entry.max_difficulty() == 0) entry.set_max_difficulty(entry.min_difficulty());
+        names.push_back(entry.environment());
+      }
+      if (stage.name().empty()) stage.set_name(absl::StrJoin(names, "+"));
+      if (stage.advance().success_threshold() > 0 && stage.advance().success_patience() == 0) {
+        stage.mutable_advance()->set_success_patience(1);
+      }
+    }
+  }
+  if (config->seeds_size() > 0) {
+    const google::protobuf::RepeatedPtrField<v1::Arm> arms = config->arms();
+    config->clear_arms();
+    for (const uint64_t seed : config->seeds()) {
+      for (const v1::Arm& arm : arms) {
+        v1::Arm* copy = config->add_arms();
+        *copy = arm;
+        copy->set_seed(seed);
+        if (config->seeds_size() > 1) copy->set_name(absl::StrCat(arm.name(), "-seed", seed));
+      }
+    }
+    config->clear_seeds();
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<v1::JobConfig> ParseJobConfig(const std::string& yaml, const std::string& path) {
+  YAML::Node node;
+  try {
+    node = YAML::Load(yaml);
+  } catch (const YAML::Exception& e) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": not YAML: ", e.msg, " (line ", e.mark.line + 1, ")"));
+  }
+  v1::JobConfig config;
+  SetDefaults(&config);
+  std::vector<std::string> faults;
+  ReadYaml(node, "", SetElementDefaults, &config, &faults);
+  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ":\n  ", absl::StrJoin(faults, "\n  ")));
+  Resolve(path, &config);
+  if (absl::Status valid = ValidateJobConfig(config); !valid.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ":\n", valid.message()));
+  }
+  return config;
+}
+
+absl::StatusOr<v1::JobConfig> LoadJobConfig(const std::string& path) {
+  std::ifstream in(path);
+  if (!in || std::filesystem::is_directory(path)) {
+    return absl::NotFoundError(absl::StrCat(path, ": cannot be read; give a configuration such as configs/quickstart.yaml"));
+  }
+  std::stringstream text;
+  text << in.rdbuf();
+  return ParseJobConfig(text.str(), path);
+}
+
+std::string JobConfigYaml(const v1::JobConfig& config) {
+  YAML::Emitter out;
+  WriteYaml(config, &out);
+  return absl::StrCat(out.c_str(), "\n");
+}
+
+}  // namespace sojourn::config
