@@ -1,0 +1,115 @@
+#include "cli/tables.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace sojourn::cli {
+namespace {
+
+using nlohmann::json;
+
+// Columns padded to their widest cell; the first left-aligned, the others right-aligned.
+std::string Table(const std::vector<std::vector<std::string>>& rows, bool colour) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    std::string line;
+    for (size_t i = 0; i < rows[r].size(); ++i) {
+      const std::string pad(widths[i] - rows[r][i].size(), ' ');
+      absl::StrAppend(&line, i == 0 ? "  " : "   ", i == 0 ? rows[r][i] + pad : pad + rows[r][i]);
+    }
+    absl::StrAppend(&out, colour && r == 0 ? absl::StrCat("\033[1m", line, "\033[0m") : line, "\n");
+  }
+  return out;
+}
+
+std::string ColumnName(const json& cell) {
+  std::string name = absl::StrCat(cell.value("environment", ""), "/", cell.value("difficulty", 0));
+  if (const std::string variant = cell.value("variant", ""); !variant.empty()) absl::StrAppend(&name, "/", variant);
+  return name;
+}
+
+std::string Percent(const json& value) {
+  return value.is_number() ? absl::StrFormat("%.0f%%", 100 * value.get<double>()) : "-";
+}
+
+std::string Success(const json& cell) {
+  std::string text = Percent(cell.value("success", json()));
+  if (const json ci = cell.value("ci95", json()); ci.is_array() && ci.size() == 2) {
+    absl::StrAppend(&text, absl::StrFormat(" [%.0f, %.0f]", 100 * ci[0].get<double>(), 100 * ci[1].get<double>()));
+  }
+  if (const json greedy = cell.value("greedy_success", json()); greedy.is_number()) {
+    absl::StrAppend(&text, " greedy ", Percent(greedy));
+  }
+  return text;
+}
+
+std::string Measure(const json& measures, const char* name) {
+  const json value = measures.value(name, json());
+  return value.is_number() ? absl::StrFormat("%+.1f", 100 * value.get<double>()) : "-";
+}
+
+const json& Cells(const json& row) { return row.at("cells"); }
+
+std::string Matrix(const json& arm, bool colour) {
+  std::vector<std::vector<std::string>> success, behaviour;
+  for (const json& row : arm.at("matrix")) {
+    if (success.empty()) {
+      success.push_back({"success (95% interval)"});
+      behaviour.push_back({"mean turns, generated tokens"});
+      for (const json& cell : Cells(row)) {
+        success[0].push_back(ColumnName(cell));
+        behaviour[0].push_back(ColumnName(cell));
+      }
+    }
+    success.push_back({row.value("row", "")});
+    behaviour.push_back({row.value("row", "")});
+    for (const json& cell : Cells(row)) {
+      success.back().push_back(Success(cell));
+      behaviour.back().push_back(absl::StrFormat("%.1f, %.0f", cell.value("turns", 0.0), cell.value("tokens", 0.0)));
+    }
+  }
+  return absl::StrCat(Table(success, colour), "\n", Table(behaviour, colour));
+}
+
+}  // namespace
+
+std::string ReportTables(const json& report, bool colour) {
+  std::string out;
+  std::vector<std::vector<std::string>> side_by_side;
+  for (const json& arm : report.at("arms")) {
+    if (arm.at("matrix").empty()) continue;
+    absl::StrAppend(&out, "\nArm ", arm.value("name", ""), ", trained on ",
+                    absl::StrJoin(arm.value("trained", std::vector<std::string>()), ", then "), "\n\n", Matrix(arm, colour));
+    const json measures = arm.value("measures", json::object());
+    const json& last = arm.at("matrix").back();
+    if (side_by_side.empty()) {
+      side_by_side.push_back({"last row of each arm"});
+      for (const json& cell : Cells(last)) side_by_side[0].push_back(ColumnName(cell));
+      for (const char* name : {"ACC", "BWT", "FWT", "forgetting"}) side_by_side[0].push_back(name);
+      for (const json& row : arm.at("matrix")) {
+        if (row.value("row", "") != "before") continue;
+        side_by_side.push_back({"before training"});
+        for (const json& cell : Cells(row)) side_by_side.back().push_back(Success(cell));
+      }
+    }
+    side_by_side.push_back({arm.value("name", "")});
+    for (const json& cell : Cells(last)) side_by_side.back().push_back(Success(cell));
+    for (const char* name : {"ACC", "BWT", "FWT", "forgetting"}) side_by_side.back().push_back(Measure(measures, name));
+  }
+  if (side_by_side.empty()) return "Nothing has been measured yet.\n";
+  absl::StrAppend(&out, "\nThe arms side by side (ACC, BWT, FWT and forgetting in points of sampled success)\n\n",
+                  Table(side_by_side, colour));
+  return out;
+}
+
+}  // namespace sojourn::cli
