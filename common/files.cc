@@ -14,7 +14,7 @@
 namespace sojourn {
 namespace {
 
-absl::Status Error(std::string_view doing, std::string_view path) {
+absl::Status Error(const std::string& doing, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot ", doing));
 }
 

@@ -18,7 +18,7 @@ bool IsTransient(const absl::Status& status) {
          absl::IsResourceExhausted(status) || absl::IsAborted(status);
 }
 
-absl::Status Retry(std::string_view what, const std::function<absl::Status()>& attempt, Backoff backoff,
+absl::Status Retry(const std::string& what, const std::function<absl::Status()>& attempt, Backoff backoff,
                    absl::Time deadline, const std::function<bool(absl::Duration)>& sleep) {
   for (;;) {
     const absl::Status status = attempt();

@@ -3,7 +3,7 @@
 #define SOJOURN_COMMON_RETRY_H_
 
 #include <functional>
-#include <string_view>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -38,7 +38,7 @@ bool IsTransient(const absl::Status& status);
 // Calls `attempt` until it succeeds, fails for good (not IsTransient), or `deadline` comes; then
 // DeadlineExceeded names `what` and the last failure. `sleep` pauses, or returns false to give up at once
 // (Cancelled): `[](absl::Duration d) { return !WaitForShutdown(d); }`.
-absl::Status Retry(std::string_view what, const std::function<absl::Status()>& attempt, Backoff backoff,
+absl::Status Retry(const std::string& what, const std::function<absl::Status()>& attempt, Backoff backoff,
                    absl::Time deadline, const std::function<bool(absl::Duration)>& sleep);
 
 }  // namespace sojourn
