@@ -1,0 +1,56 @@
+// What a BabyAI instruction asks for, and how much of it is done: MiniGrid's instruction language read
+// back from its text.
+#ifndef SOJOURN_ENVS_BABYAI_MISSION_H_
+#define SOJOURN_ENVS_BABYAI_MISSION_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "envs/babyai/minigrid.h"
+
+namespace sojourn::envs::babyai {
+
+enum class Task : uint8_t { kGoTo, kPickup, kOpen, kPutNext };
+
+// The objects that a phrase such as "a red ball on your left" meant when the episode began.
+struct Described {
+  std::string words;           // "red ball": without article and place
+  std::vector<uint16_t> ids;   // Cell::id
+  bool Has(const Cell& cell) const;
+};
+
+struct Clause {
+  Task task = Task::kGoTo;
+  Described object;
+  Described fixed;   // kPutNext only: what the object is put next to
+  bool done = false;
+};
+
+// Follows an episode as MiniGrid's verifiers do, except that where an object stood before it was
+// picked up is forgotten (MiniGrid lets "go to" be met by that empty place until something is dropped).
+class Mission {
+ public:
+  // Reads the instruction of a level that was just reset.
+  void Start(const MiniGrid& grid);
+  // Takes note of a primitive that was just played.
+  void Observe(Action action, const MiniGrid& grid);
+
+  // The clauses to be done first: one, or two whose order is free. Empty when all is done. Clauses that
+  // are done stay listed while the other is not.
+  const std::vector<Clause>& current() const;
+  // Clauses that come after the current ones.
+  const std::vector<Clause>* next() const;
+
+ private:
+  bool Meets(const Clause& clause, Action action, const MiniGrid& grid) const;
+
+  std::vector<std::vector<Clause>> parts_;  // in the order in which they are to be done
+  size_t part_ = 0;
+  Cell carried_before_;
+};
+
+}  // namespace sojourn::envs::babyai
+
+#endif  // SOJOURN_ENVS_BABYAI_MISSION_H_

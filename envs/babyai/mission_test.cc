@@ -1,0 +1,69 @@
+#include "envs/babyai/mission.h"
+
+#include <gtest/gtest.h>
+
+#include "envs/babyai/text.h"
+
+namespace sojourn::envs::babyai {
+namespace {
+
+TEST(Mission, FindsTheObjectsOfEveryInstruction) {
+  AgentGymBabyAI game;
+  Mission mission;
+  for (int number = 1; number <= kAgentGymLevels; ++number) {
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      game.Start(number, seed);
+      mission.Start(game.grid());
+      const std::string where = game.grid().mission() + " (level " + std::to_string(number) + ")";
+      ASSERT_FALSE(mission.current().empty()) << where;
+      std::vector<Clause> clauses = mission.current();
+      if (mission.next() != nullptr) {
+        clauses.insert(clauses.end(), mission.next()->begin(), mission.next()->end());
+      }
+      for (const Clause& clause : clauses) {
+        EXPECT_FALSE(clause.object.ids.empty()) << where;
+        EXPECT_EQ(clause.task == Task::kPutNext, !clause.fixed.ids.empty()) << where;
+        EXPECT_FALSE(clause.done) << where;
+      }
+      // "the" promises one object, "a" more than one.
+      if (clauses.size() == 1 && clauses[0].task != Task::kPutNext) {
+        const bool one = game.grid().mission().find(" the ") != std::string::npos;
+        EXPECT_EQ(one, clauses[0].object.ids.size() == 1) << where;
+      }
+    }
+  }
+}
+
+// MiniGrid's verifiers and the mission must agree on when all is done, whatever is played.
+TEST(Mission, EndsWithTheEpisode) {
+  AgentGymBabyAI game;
+  Mission mission;
+  int ended = 0;
+  bool terminated = false;
+  game.Watch([&](Action action) {
+    mission.Observe(action, game.grid());
+    if (mission.current().empty()) terminated = true;
+  });
+  uint64_t random = 12345;
+  for (int number = 1; number <= kAgentGymLevels; ++number) {
+    for (uint64_t seed = 0; seed < 6; ++seed) {
+      game.Start(number, seed);
+      mission.Start(game.grid());
+      terminated = false;
+      for (int turn = 0; turn < 60 && !terminated; ++turn) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        const auto& choices = game.scene().choices();
+        game.Act(std::string(choices[(random >> 33) % choices.size()].text));
+        if (game.outcome().reward > 0) {
+          EXPECT_TRUE(terminated) << "level " << number << " seed " << seed;
+          break;
+        }
+      }
+      ended += terminated;
+    }
+  }
+  EXPECT_GT(ended, 40);
+}
+
+}  // namespace
+}  // namespace sojourn::envs::babyai
