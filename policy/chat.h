@@ -30,9 +30,12 @@ class ChatFormat {
 
  private:
   explicit ChatFormat(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  void AppendTurn(const char* role, std::string_view text, std::vector<int32_t>* tokens) const;
+  void AppendOpening(std::vector<int32_t>* tokens) const;
+
   const Tokenizer* tokenizer_;
   int32_t start_ = -1, end_ = -1;
-  std::vector<int32_t> user_, assistant_, newline_;    // "user\n", "assistant\n", "\n"
+  std::vector<int32_t> assistant_, newline_;    // "assistant\n", "\n"
 };
 
 }  // namespace sojourn::policy

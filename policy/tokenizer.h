@@ -29,7 +29,7 @@ class Tokenizer {
 };
 
 struct TokenizerTraining {
-  int vocab_size = 1024;                   // special tokens and the 256 bytes included
+  int vocab_size = 1024;                   // at most; special tokens, 256 bytes and whole words included
   std::vector<std::string> special_tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
   // A merge never joins across a place where this PCRE2 pattern splits the text (pre-tokenizer Split).
   std::string split_pattern;
