@@ -1,0 +1,62 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/suggest.h"
+#include "envs/babyai/babyai.h"
+#include "envs/environment.h"
+#include "envs/textcraft/textcraft.h"
+
+namespace sojourn::envs {
+namespace {
+
+struct Entry {
+  const Spec& (*spec)();
+  absl::StatusOr<std::unique_ptr<Environment>> (*make)(const Options&);
+};
+
+constexpr Entry kEntries[] = {
+    {BabyAISpec, MakeBabyAI},
+    {TextCraftSpec, MakeTextCraft},
+};
+
+absl::StatusOr<const Entry*> FindEntry(std::string_view name) {
+  for (const Entry& entry : kEntries) {
+    if (entry.spec().name == name) return &entry;
+  }
+  return absl::NotFoundError(absl::StrCat("unknown environment \"", name, "\"; known: ",
+                                          absl::StrJoin(Names(), ", "), Suggest(name, Names())));
+}
+
+}  // namespace
+
+std::vector<std::string> Names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : kEntries) names.push_back(entry.spec().name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+absl::StatusOr<const Spec*> FindSpec(std::string_view name) {
+  const absl::StatusOr<const Entry*> entry = FindEntry(name);
+  if (!entry.ok()) return entry.status();
+  return &(*entry)->spec();
+}
+
+absl::StatusOr<std::unique_ptr<Environment>> Make(std::string_view name, const Options& options) {
+  const absl::StatusOr<const Entry*> entry = FindEntry(name);
+  if (!entry.ok()) return entry.status();
+  std::vector<std::string> known;
+  for (const OptionSpec& option : (*entry)->spec().options) known.push_back(option.name);
+  for (const auto& [option, value] : options) {
+    if (std::find(known.begin(), known.end(), option) != known.end()) continue;
+    return absl::InvalidArgumentError(absl::StrCat(name, " has no option \"", option, "\"; known: ",
+                                                   absl::StrJoin(known, ", "), Suggest(option, known)));
+  }
+  auto environment = (*entry)->make(options);
+  if (environment.ok()) return environment;
+  return absl::Status(environment.status().code(),
+                      absl::StrCat(name, ": ", environment.status().message()));
+}
+
+}  // namespace sojourn::envs
