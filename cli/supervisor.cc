@@ -1,11 +1,17 @@
 #include "cli/supervisor.h"
 
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/files.h"
 
 namespace sojourn::cli {
 namespace {
@@ -34,6 +40,21 @@ absl::StatusOr<std::string> ListeningAddress(const std::string& log_path, std::s
   }
   return absl::DeadlineExceededError(absl::StrCat("the coordinator did not listen within ",
                                                   absl::FormatDuration(kStartDeadline), "; see ", log_path));
+}
+
+// A port of this machine that is free now.
+absl::StatusOr<int> FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool found = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  const absl::Status error = absl::ErrnoToStatus(errno, "looking for a free port");
+  if (fd >= 0) close(fd);
+  if (!found) return error;
+  return ntohs(address.sin_port);
 }
 
 }  // namespace
@@ -67,9 +88,20 @@ absl::StatusOr<Supervisor> Supervisor::Start(const v1::Resources& resources, con
   const auto log = [&](const std::string& name) { return (run / "logs" / (name + ".log")).string(); };
 
   Supervisor supervisor;
+  // Metrics ports are chosen here, so that a child is scraped at the same place after a restart.
+  nlohmann::json targets = nlohmann::json::array();
+  const auto metrics_port = [&](const std::string& process) -> absl::StatusOr<std::string> {
+    const auto port = FreePort();
+    if (!port.ok()) return port.status();
+    targets.push_back({{"targets", {absl::StrCat("127.0.0.1:", *port)}},
+                       {"labels", {{"run", run.filename().string()}, {"process", process}}}});
+    return absl::StrCat(*port);
+  };
+  const auto coordinator_port = metrics_port("coordinator");
+  if (!coordinator_port.ok()) return coordinator_port.status();
   Child first{.name = "coordinator"};
   first.options = {.command = {*coordinator, "--listen", "127.0.0.1:0", "--data-dir", (run / "coordinator").string(),
-                               "--runs-dir", runs_directory, "--metrics-port", "0"},
+                               "--runs-dir", runs_directory, "--metrics-port", *coordinator_port},
                    .environment = {},
                    .log_path = log("coordinator")};
   const auto before = std::filesystem::exists(first.options.log_path) ? std::filesystem::file_size(first.options.log_path) : 0;
@@ -82,19 +114,27 @@ absl::StatusOr<Supervisor> Supervisor::Start(const v1::Resources& resources, con
 
   for (uint32_t rank = 0; rank < resources.learner_ranks(); ++rank) {
     Child child{.name = absl::StrCat("learner-", rank)};
+    const auto port = metrics_port(child.name);
+    if (!port.ok()) return port.status();
     child.options = {.command = {*learner, "--coordinator", *address, "--rank", absl::StrCat(rank), "--listen",
-                                 "127.0.0.1:0", "--metrics-port", "0", "--threads", threads},
+                                 "127.0.0.1:0", "--metrics-port", *port, "--threads", threads},
                      .environment = environment,
                      .log_path = log(child.name)};
     supervisor.children_.push_back(std::move(child));
   }
   for (uint32_t i = 0; i < resources.actors(); ++i) {
     Child child{.name = absl::StrCat("actor-", i)};
-    child.options = {.command = {*actor, "--coordinator", *address, "--name", child.name, "--metrics-port", "0",
+    const auto port = metrics_port(child.name);
+    if (!port.ok()) return port.status();
+    child.options = {.command = {*actor, "--coordinator", *address, "--name", child.name, "--metrics-port", *port,
                                  "--slots", absl::StrCat(resources.slots()), "--threads", threads},
                      .environment = environment,
                      .log_path = log(child.name)};
     supervisor.children_.push_back(std::move(child));
+  }
+  if (absl::Status written = WriteFileAtomically((run / "prometheus-targets.json").string(), targets.dump(2) + "\n");
+      !written.ok()) {
+    return written;
   }
   for (Child& child : supervisor.children_) {
     if (child.process.has_value()) continue;
