@@ -5,6 +5,7 @@
 #ifndef SOJOURN_LEARNER_TCP_COLLECTIVE_H_
 #define SOJOURN_LEARNER_TCP_COLLECTIVE_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,10 +39,11 @@ struct TcpCollectiveOptions {
   std::vector<std::string> addresses;   // of every rank's listener, by rank
   uint64_t generation = 0;              // peers of another generation are refused
   absl::Duration connect_timeout = absl::Seconds(30);
+  std::function<bool()> cancelled;      // asked often while connecting; true ends it with Cancelled
   int chunk_bytes = 128 << 10;          // the same on every rank
 };
 
-// Waits until both neighbours are there under the same generation; keeps trying until then.
+// Waits until every rank is there under the same generation; keeps trying until then.
 // DeadlineExceeded names who is missing; FailedPrecondition: the next rank is at a newer generation.
 // `listener` must live as long as this call. One rank gives SingleRank.
 absl::StatusOr<std::unique_ptr<Collective>> ConnectTcp(TcpListener& listener,
