@@ -19,7 +19,8 @@ absl::StatusOr<std::vector<std::string>> ReplayClientParse(const nlohmann::json&
     const absl::StatusOr<const Spec*> spec = FindSpec(line.at("client").get<std::string>());
     if (!spec.ok()) return spec.status();
     if (line.contains("conversation_start")) {
-      nlohmann::json recorded, ours = {{"human", (*spec)->instructions}, {"gpt", (*spec)->acceptance}};
+      nlohmann::json recorded,
+          ours = {{"human", (*spec)->instructions}, {"gpt", (*spec)->acceptance}};
       for (const nlohmann::json& turn : line.at("conversation_start")) {
         recorded[turn.at("from").get<std::string>()] = turn.at("value");
       }
@@ -32,8 +33,9 @@ absl::StatusOr<std::vector<std::string>> ReplayClientParse(const nlohmann::json&
     } else {
       ours["local_state"] = std::string(action.status().message());
     }
-    return Compare({{"posted_action", line.at("posted_action")}, {"local_state", line.at("local_state")}},
-                   ours);
+    return Compare(
+        {{"posted_action", line.at("posted_action")}, {"local_state", line.at("local_state")}},
+        ours);
   } catch (const nlohmann::json::exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("not a recorded client line: ", error.what()));
   }

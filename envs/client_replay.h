@@ -1,10 +1,9 @@
 #ifndef SOJOURN_ENVS_CLIENT_REPLAY_H_
 #define SOJOURN_ENVS_CLIENT_REPLAY_H_
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "absl/status/statusor.h"
 

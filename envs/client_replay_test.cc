@@ -14,12 +14,22 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-TEST(ClientReplayTest, AllRecordedLinesHaveNoDifference) {
+TEST(ClientReplayTest, EveryRecordedResponseIsReadAlike) {
   const std::string path = "../shared/data/conformance/agentgym/client_parse.jsonl.xz";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
-  const auto differences = ReplayRecording(path, ReplayClientParse);
-  ASSERT_TRUE(differences.ok()) << differences.status();
-  EXPECT_THAT(*differences, IsEmpty());
+  const auto lines = ReadRecording(path);
+  ASSERT_TRUE(lines.ok()) << lines.status();
+  int responses = 0;
+  for (const nlohmann::json& line : *lines) {
+    // BabyAI's opening is told in other words: the original's names an action that its server
+    // refuses.
+    if (line.contains("conversation_start") && line["client"] == "babyai") continue;
+    const auto differences = ReplayClientParse(line);
+    ASSERT_TRUE(differences.ok()) << differences.status();
+    EXPECT_THAT(*differences, IsEmpty());
+    responses += line.contains("response");
+  }
+  EXPECT_GT(responses, 100);
 }
 
 TEST(ClientReplayTest, DifferencesAreToldInWords) {

@@ -1,4 +1,5 @@
-// What AgentGym's servers and clients take for granted about text because they are written in Python.
+// What AgentGym's servers and clients take for granted about text because they are written in
+// Python.
 #ifndef SOJOURN_ENVS_PYTHON_TEXT_H_
 #define SOJOURN_ENVS_PYTHON_TEXT_H_
 

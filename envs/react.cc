@@ -12,13 +12,14 @@ std::string FormatReAct(std::string_view thought, std::string_view action) {
   return absl::StrCat("Thought: ", thought, "\nAction: ", action);
 }
 
-// The clients search for Action:\s*(.*?)(?=\n|$) with a dot that matches newlines. After the spaces,
-// which may span lines, that takes all up to the next newline.
+// The clients search for Action:\s*(.*?)(?=\n|$) with a dot that matches newlines. After the
+// spaces, which may span lines, that takes all up to the next newline.
 absl::StatusOr<std::string> ParseAction(std::string_view response) {
   constexpr std::string_view kMarker = "Action:";
   std::string_view action;
   int found = 0;
-  for (size_t at = response.find(kMarker); at != std::string_view::npos; at = response.find(kMarker)) {
+  for (size_t at = response.find(kMarker); at != std::string_view::npos;
+       at = response.find(kMarker)) {
     if (++found > 1) {
       return absl::InvalidArgumentError(
           "Error: Only one 'Action' is allowed per response. Please adjust your response.");

@@ -61,8 +61,9 @@ absl::StatusOr<std::vector<std::string>> ReplayRecording(const std::string& path
   for (size_t i = 0; i < lines->size(); ++i) {
     const auto differences = replay((*lines)[i]);
     if (!differences.ok()) {
-      return absl::Status(differences.status().code(),
-                          absl::StrCat(path, ": line ", i + 1, ": ", differences.status().message()));
+      return absl::Status(
+          differences.status().code(),
+          absl::StrCat(path, ": line ", i + 1, ": ", differences.status().message()));
     }
     for (const std::string& difference : *differences) {
       all.push_back(absl::StrCat("line ", i + 1, ": ", difference));

@@ -4,10 +4,9 @@
 #define SOJOURN_ENVS_RECORDINGS_H_
 
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "absl/status/statusor.h"
 

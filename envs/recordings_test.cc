@@ -45,10 +45,9 @@ TEST(RecordingsTest, SaysWhichFileOrLineIsBroken) {
   EXPECT_THAT(ReadRecording(WriteTemporary("bad.jsonl", "{}\n{")).status().message(),
               HasSubstr("line 2"));
   const std::string packed = Pack("{}\n");
-  EXPECT_EQ(ReadRecording(WriteTemporary("cut.xz", packed.substr(0, packed.size() - 5)))
-                .status()
-                .code(),
-            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(
+      ReadRecording(WriteTemporary("cut.xz", packed.substr(0, packed.size() - 5))).status().code(),
+      absl::StatusCode::kDataLoss);
 }
 
 TEST(RecordingsTest, NumbersTheDifferences) {

@@ -50,8 +50,9 @@ absl::StatusOr<std::unique_ptr<Environment>> Make(std::string_view name, const O
   for (const OptionSpec& option : (*entry)->spec().options) known.push_back(option.name);
   for (const auto& [option, value] : options) {
     if (std::find(known.begin(), known.end(), option) != known.end()) continue;
-    return absl::InvalidArgumentError(absl::StrCat(name, " has no option \"", option, "\"; known: ",
-                                                   absl::StrJoin(known, ", "), Suggest(option, known)));
+    return absl::InvalidArgumentError(absl::StrCat(name, " has no option \"", option,
+                                                   "\"; known: ", absl::StrJoin(known, ", "),
+                                                   Suggest(option, known)));
   }
   auto environment = (*entry)->make(options);
   if (environment.ok()) return environment;

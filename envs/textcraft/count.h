@@ -1,4 +1,5 @@
-// A number of items: a natural number of any size, since the original counts with Python's integers.
+// A number of items: a natural number of any size, since the original counts with Python's
+// integers.
 #ifndef SOJOURN_ENVS_TEXTCRAFT_COUNT_H_
 #define SOJOURN_ENVS_TEXTCRAFT_COUNT_H_
 

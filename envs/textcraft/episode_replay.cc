@@ -83,7 +83,9 @@ void CompareStep(const nlohmann::json& recorded, std::string_view name, Game& ga
   const std::string where = absl::StrCat(name, " \"", action, "\"");
   nlohmann::json ours;
   if (reply.ok()) {
-    ours = {{"observation", reply->observation}, {"reward", reply->done ? 1 : 0}, {"done", reply->done}};
+    ours = {{"observation", reply->observation},
+            {"reward", reply->done ? 1 : 0},
+            {"done", reply->done}};
   } else {
     ours = {{"response", {{"error", reply.status().message()}}}};
   }
@@ -111,7 +113,8 @@ absl::StatusOr<std::vector<std::string>> ReplayEpisode(const nlohmann::json& lin
     }
     return compare.Take();
   } catch (const nlohmann::json::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not a recorded TextCraft episode: ", error.what()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a recorded TextCraft episode: ", error.what()));
   }
 }
 

@@ -2,18 +2,18 @@
 #ifndef SOJOURN_ENVS_TEXTCRAFT_EPISODE_REPLAY_H_
 #define SOJOURN_ENVS_TEXTCRAFT_EPISODE_REPLAY_H_
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "absl/status/statusor.h"
 
 namespace sojourn::envs::textcraft {
 
-// `line` is {"data_idx", "reset": {"observation", ...}, "steps": [{"action", "observation", "reward",
-// "done"} or {"action", "response": {"error"}}]} and may have "goal", "depth", "tree_recipes" and
-// "distractor_pool". Returns every difference in words; none means that ours is the same.
+// `line` is {"data_idx", "reset": {"observation", ...}, "steps": [{"action", "observation",
+// "reward", "done"} or {"action", "response": {"error"}}]} and may have "goal", "depth",
+// "tree_recipes" and "distractor_pool". Returns every difference in words; none means that ours is
+// the same.
 //
 // The commands of the first observation are compared as a set: all of the goal's tree, and as many
 // others as the original draws, out of the same pool (which ones, and the order, depend on Python's

@@ -13,28 +13,25 @@ namespace {
 
 // None ends in "_block": such recipes would be taken for blocks taken apart.
 constexpr std::string_view kNames[] = {
-    "acacia_boat",    "acacia_log",     "anvil",          "apple",         "armor_stand",
-    "arrow",          "bamboo",         "barrel",         "beacon",        "beehive",
-    "beetroot",       "birch_door",     "birch_log",      "birch_planks",  "black_dye",
-    "blaze_powder",   "blaze_rod",      "blue_ice",       "blue_wool",     "bone",
-    "bone_meal",      "book",           "bow",            "bowl",          "bread",
-    "brick",          "bucket",         "cake",           "campfire",      "carrot",
-    "cauldron",       "chain",          "chest",          "clay_ball",     "clock",
-    "coal",           "cobblestone",    "compass",        "cookie",        "crossbow",
-    "dandelion",      "diamond",        "diorite",        "dirt",          "egg",
-    "emerald",        "ender_pearl",    "feather",        "fishing_rod",   "flint",
-    "flower_pot",     "furnace",        "glass",          "glass_bottle",  "glowstone",
-    "gold_ingot",     "gold_nugget",    "granite",        "gravel",        "green_dye",
-    "gunpowder",      "honeycomb",      "hopper",         "ink_sac",       "iron_door",
-    "iron_ingot",     "iron_sword",     "item_frame",     "jungle_planks", "ladder",
-    "lantern",        "lapis_lazuli",   "leather",        "lever",         "loom",
-    "magma_cream",    "map",            "melon_slice",    "minecart",      "nether_wart",
-    "oak_logs",       "oak_planks",     "oak_sign",       "obsidian",      "painting",
-    "paper",          "piston",         "prismarine",     "pumpkin",       "quartz",
-    "rail",           "red_wool",       "redstone",       "redstone_lamp", "sand",
-    "sandstone",      "shield",         "slime_ball",     "snowball",      "spider_eye",
-    "stick",          "stone",          "string",         "sugar",         "sugar_cane",
-    "terracotta",     "torch",          "tripwire_hook",  "vine",          "wheat"};
+    "acacia_boat", "acacia_log",   "anvil",         "apple",         "armor_stand", "arrow",
+    "bamboo",      "barrel",       "beacon",        "beehive",       "beetroot",    "birch_door",
+    "birch_log",   "birch_planks", "black_dye",     "blaze_powder",  "blaze_rod",   "blue_ice",
+    "blue_wool",   "bone",         "bone_meal",     "book",          "bow",         "bowl",
+    "bread",       "brick",        "bucket",        "cake",          "campfire",    "carrot",
+    "cauldron",    "chain",        "chest",         "clay_ball",     "clock",       "coal",
+    "cobblestone", "compass",      "cookie",        "crossbow",      "dandelion",   "diamond",
+    "diorite",     "dirt",         "egg",           "emerald",       "ender_pearl", "feather",
+    "fishing_rod", "flint",        "flower_pot",    "furnace",       "glass",       "glass_bottle",
+    "glowstone",   "gold_ingot",   "gold_nugget",   "granite",       "gravel",      "green_dye",
+    "gunpowder",   "honeycomb",    "hopper",        "ink_sac",       "iron_door",   "iron_ingot",
+    "iron_sword",  "item_frame",   "jungle_planks", "ladder",        "lantern",     "lapis_lazuli",
+    "leather",     "lever",        "loom",          "magma_cream",   "map",         "melon_slice",
+    "minecart",    "nether_wart",  "oak_logs",      "oak_planks",    "oak_sign",    "obsidian",
+    "painting",    "paper",        "piston",        "prismarine",    "pumpkin",     "quartz",
+    "rail",        "red_wool",     "redstone",      "redstone_lamp", "sand",        "sandstone",
+    "shield",      "slime_ball",   "snowball",      "spider_eye",    "stick",       "stone",
+    "string",      "sugar",        "sugar_cane",    "terracotta",    "torch",       "tripwire_hook",
+    "vine",        "wheat"};
 constexpr int kMostOfAKind = 4;
 
 class Generator {

@@ -1,5 +1,5 @@
-// Recipes made new for every task from real items' names, so that nothing can be known by heart: what
-// makes what is only to be read.
+// Recipes made new for every task from real items' names, so that nothing can be known by heart:
+// what makes what is only to be read.
 #ifndef SOJOURN_ENVS_TEXTCRAFT_FRESH_WORLD_H_
 #define SOJOURN_ENVS_TEXTCRAFT_FRESH_WORLD_H_
 
@@ -19,12 +19,13 @@ struct World {
   std::vector<int> listing;  // all of the book's recipes, in the order to show
 };
 
-// A world whose goal has exactly this depth (>= 1): each recipe of the tree takes one or two
-// ingredients, one of them crafted (once is enough) unless the depth is 1. The distractors make other
-// items; about half of their ingredients are the tree's.
+// A world whose goal has exactly this depth (1 to 4; 0 to 20 distractors: for more there are not
+// names enough): each recipe of the tree takes one or two
+// ingredients, one of them crafted (once is enough) unless the depth is 1. The distractors make
+// other items; about half of their ingredients are the tree's.
 //
-// The arguments alone decide. A goal's recipe belongs to the test split when its hash is a multiple of
-// four, so no recipe to be found in one split is the one to be found in the other.
+// The arguments alone decide. A goal's recipe belongs to the test split when its hash is a multiple
+// of four, so no recipe to be found in one split is the one to be found in the other.
 absl::StatusOr<World> MakeFreshWorld(Split split, int depth, int64_t index, int distractors);
 
 }  // namespace sojourn::envs::textcraft

@@ -28,9 +28,9 @@ bool ParseCounted(std::string_view text, std::string_view& digits, std::string_v
 
 absl::StatusOr<Count> ParseNumber(std::string_view digits) {
   if (digits.size() <= kLongestNumber) return Count::FromDigits(digits);
-  return absl::OutOfRangeError(
-      absl::StrCat("Exceeds the limit (4300 digits) for integer string conversion: value has ",
-                   digits.size(), " digits; use sys.set_int_max_str_digits() to increase the limit"));
+  return absl::OutOfRangeError(absl::StrCat(
+      "Exceeds the limit (4300 digits) for integer string conversion: value has ", digits.size(),
+      " digits; use sys.set_int_max_str_digits() to increase the limit"));
 }
 
 std::string ToId(std::string_view item) { return absl::StrReplaceAll(item, {{" ", "_"}}); }
@@ -131,15 +131,17 @@ absl::StatusOr<Reply> Game::Craft(std::string_view output, std::string_view inpu
   const Recipe* const recipe = name < 0 || is_tag ? nullptr : Match(name, items);
   if (recipe == nullptr) {
     const std::string id = PythonRepr(absl::StrCat("minecraft:", ToId(output_item)));
-    return Refuse(absl::StrCat("Could not find a valid recipe for ItemTagWithCount(item_tag=ItemTag(",
-                               is_tag ? absl::StrCat("tag=", id, ", item_id=None")
-                                      : absl::StrCat("tag=None, item_id=", id),
-                               "), count=", output_count->ToString(), ")"));
+    return Refuse(
+        absl::StrCat("Could not find a valid recipe for ItemTagWithCount(item_tag=ItemTag(",
+                     is_tag ? absl::StrCat("tag=", id, ", item_id=None")
+                            : absl::StrCat("tag=None, item_id=", id),
+                     "), count=", output_count->ToString(), ")"));
   }
   for (const Holding& item : items) Remove(item);
   Add(name, Count(recipe->output_count));
-  return Reply{absl::StrCat("Crafted ", recipe->output_count, " minecraft:", book_->names()[name].id),
-               name == goal_};
+  return Reply{
+      absl::StrCat("Crafted ", recipe->output_count, " minecraft:", book_->names()[name].id),
+      name == goal_};
 }
 
 // Each ingredient takes the first given item that fits it; its count must then be the recipe's.

@@ -1,8 +1,8 @@
 // TextCraft as AgentGym's server plays it: the same replies, word for word, and the same rules.
 //
 // What may surprise: the output's number in "craft 7 x using ..." is ignored; too few items are
-// noticed before a wrong recipe; after the goal is made the game goes on, and making it again ends it
-// again; "inventoryxyz" is "inventory"; only the first line of an action is read.
+// noticed before a wrong recipe; after the goal is made the game goes on, and making it again ends
+// it again; "inventoryxyz" is "inventory"; only the first line of an action is read.
 #ifndef SOJOURN_ENVS_TEXTCRAFT_GAME_H_
 #define SOJOURN_ENVS_TEXTCRAFT_GAME_H_
 
@@ -33,8 +33,8 @@ class Game {
 
   explicit Game(std::shared_ptr<const RecipeBook> book) : book_(std::move(book)) {}
 
-  // Begins anew with empty hands. `goal` is a name of the book, `listed` are the recipes to show, in
-  // order. Returns the first observation.
+  // Begins anew with empty hands. `goal` is a name of the book, `listed` are the recipes to show,
+  // in order. Returns the first observation.
   std::string Reset(int goal, std::vector<int> listed);
 
   // OutOfRange when a number is longer than Python converts (4300 digits): the message is then the

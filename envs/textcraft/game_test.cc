@@ -59,8 +59,8 @@ TEST_F(GameTest, TheInventoryIsInTheOrderOfTaking) {
 TEST_F(GameTest, OnlyItemsThatNothingMakesCanBeTaken) {
   EXPECT_EQ(Say("get 01 oak_log"), "Got 1 oak_log");
   EXPECT_EQ(Say("get 1 logs"), "Got 1 logs");
-  for (const std::string item : {"oak planks", "planks", "air", " oak log", "oak log,", "Oak log", "",
-                                 "minecraft:oak_log"}) {
+  for (const std::string item : {"oak planks", "planks", "air", " oak log", "oak log,", "Oak log",
+                                 "", "minecraft:oak_log"}) {
     EXPECT_EQ(Say(absl::StrCat("get 1 ", item)), absl::StrCat("Could not find ", item));
   }
   const std::string longer_than_any_name(100, 'a');
@@ -68,9 +68,10 @@ TEST_F(GameTest, OnlyItemsThatNothingMakesCanBeTaken) {
 }
 
 TEST_F(GameTest, WhatIsNotUnderstoodIsRepeated) {
-  for (const std::string action : {"", "look", "Get 1 x", "get  1 oak log", "get 1", "get one oak log",
-                                   "get -1 oak log", " inventory", "craft", "craft 4 oak planks using",
-                                   "craft using 1 oak logs", "craft oak planks\n using 1 oak logs"}) {
+  for (const std::string action :
+       {"", "look", "Get 1 x", "get  1 oak log", "get 1", "get one oak log", "get -1 oak log",
+        " inventory", "craft", "craft 4 oak planks using", "craft using 1 oak logs",
+        "craft oak planks\n using 1 oak logs"}) {
     const auto reply = game_.Step(action);
     EXPECT_EQ(reply->observation, "Could not execute " + action);
     EXPECT_TRUE(reply->refused);

@@ -15,7 +15,9 @@ constexpr uint64_t kPlenty = 1'000'000;  // more of an item than any plan takes
 class Search {
  public:
   explicit Search(const Game& game)
-      : book_(game.book()), listed_(book_.recipes().size()), held_(book_.names().size()),
+      : book_(game.book()),
+        listed_(book_.recipes().size()),
+        held_(book_.names().size()),
         got_(book_.names().size()) {
     for (const int recipe : game.listed()) listed_[recipe] = true;
     for (const Game::Holding& holding : game.inventory()) {
@@ -29,15 +31,15 @@ class Search {
   }
 
  private:
-  struct Making {            // a recipe being made, for the sake of another
+  struct Making {  // a recipe being made, for the sake of another
     int recipe, times;
-    int left_over;           // of its output, beyond what is asked for
+    int left_over;  // of its output, beyond what is asked for
     std::vector<int> inputs;
     const Making* parent;
   };
-  struct Task {              // an ingredient to provide, or the making itself when all are there
+  struct Task {  // an ingredient to provide, or the making itself when all are there
     Making* making;
-    int ingredient;          // -1: make it
+    int ingredient;  // -1: make it
     const Task* next;
   };
 
@@ -62,8 +64,7 @@ class Search {
   // Takes `name` for the task's ingredient: what is held of it, and the rest made or got.
   void Provide(const Task& task, int name, int turns) {
     Making& making = *task.making;
-    const int needed =
-        book_.recipes()[making.recipe].inputs[task.ingredient].count * making.times;
+    const int needed = book_.recipes()[making.recipe].inputs[task.ingredient].count * making.times;
     const int taken = std::min(held_[name], needed), missing = needed - taken;
     held_[name] -= taken;
     making.inputs[task.ingredient] = name;
@@ -84,7 +85,8 @@ class Search {
     held_[name] += taken;
   }
 
-  void Make(int recipe, int times, int left_over, const Making* parent, const Task* next, int turns) {
+  void Make(int recipe, int times, int left_over, const Making* parent, const Task* next,
+            int turns) {
     if (!listed_[book_.recipes()[recipe].first_alike]) return;
     const size_t size = book_.recipes()[recipe].inputs.size();
     Making making{recipe, times, left_over, std::vector<int>(size), parent};

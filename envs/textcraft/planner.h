@@ -26,13 +26,13 @@ struct Plan {
   int turns() const { return static_cast<int>(crafts.size() + gets.size()); }
 };
 
-// A plan of the fewest turns that carries out one of `targets` (recipes of the game's book) once, by
-// the recipes that the game lists alone. Among those that make an item one recipe is taken for all of
-// it at each place where the item is needed. nullopt when there is no way.
+// A plan of the fewest turns that carries out one of `targets` (recipes of the game's book) once,
+// by the recipes that the game lists alone. Among those that make an item one recipe is taken for
+// all of it at each place where the item is needed. nullopt when there is no way.
 std::optional<Plan> FindPlan(const Game& game, absl::Span<const int> targets);
 
-// The first action of a plan, and what for: all of an item at once, just before the first recipe that
-// needs it ("for oak planks using 1 oak logs"), or a recipe ("make oak planks").
+// The first action of a plan, and what for: all of an item at once, just before the first recipe
+// that needs it ("for oak planks using 1 oak logs"), or a recipe ("make oak planks").
 struct NextAction {
   std::string thought, action;
 };

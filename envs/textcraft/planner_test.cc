@@ -51,15 +51,15 @@ TEST(PlannerTest, TakesExactCountsAndSharesWhatIsLeftOver) {
 
 TEST(PlannerTest, UsesWhatIsHeld) {
   Game game = Play(kSign, "oak_sign");
-  for (const char* const action : {"get 1 birch log", "craft 4 birch planks using 1 birch log",
-                                   "get 5 oak logs"}) {
+  for (const char* const action :
+       {"get 1 birch log", "craft 4 birch planks using 1 birch log", "get 5 oak logs"}) {
     ASSERT_FALSE(game.Step(action)->refused);
   }
   EXPECT_EQ(FindPlan(game, game.book().names()[game.goal()].recipes)->turns(), 4);
-  EXPECT_THAT(Solve(game), ElementsAre("craft 4 oak planks using 1 oak logs",
-                                       "craft 4 oak planks using 1 oak logs",
-                                       "craft 4 stick using 2 oak planks",
-                                       "craft 3 oak sign using 6 oak planks, 1 stick"));
+  EXPECT_THAT(Solve(game),
+              ElementsAre("craft 4 oak planks using 1 oak logs",
+                          "craft 4 oak planks using 1 oak logs", "craft 4 stick using 2 oak planks",
+                          "craft 3 oak sign using 6 oak planks, 1 stick"));
 }
 
 TEST(PlannerTest, ThoughtsNameTheRecipeAndTheItem) {

@@ -202,8 +202,9 @@ absl::Status RecipeBook::CheckIngredientsDiffer() const {
       if (!names.insert(input.name).second || (tag >= 0 && names.contains(tag)) ||
           std::any_of(names.begin(), names.end(),
                       [&](int other) { return names_[other].tag == input.name; })) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "\"", recipe.text, "\" names \"", names_[input.name].text, "\" twice; add its counts up"));
+        return absl::InvalidArgumentError(absl::StrCat("\"", recipe.text, "\" names \"",
+                                                       names_[input.name].text,
+                                                       "\" twice; add its counts up"));
       }
     }
   }

@@ -30,7 +30,7 @@ struct RecipeFact {
 };
 
 struct Ingredient {
-  int name;     // index into RecipeBook::names()
+  int name;  // index into RecipeBook::names()
   int count;
   bool is_tag;  // any item whose `tag` is this name will do
 };
@@ -54,7 +54,7 @@ struct Name {
   std::vector<int> recipes;      // of an item: those that make it
   std::vector<int> tag_recipes;  // of a tag: those that make an item of it
   std::vector<int> members;      // of a tag: the items that belong to it
-  std::vector<int> uses;         // recipes that name it as an ingredient: all by item, then all by tag
+  std::vector<int> uses;  // recipes that name it as an ingredient: all by item, then all by tag
 };
 
 class RecipeBook {
@@ -64,7 +64,8 @@ class RecipeBook {
 
   // InvalidArgument when items depend on each other in a circle that the original's rule leaves in,
   // or when one item could be two ingredients of a recipe.
-  static absl::StatusOr<std::shared_ptr<const RecipeBook>> Build(absl::Span<const RecipeFact> facts);
+  static absl::StatusOr<std::shared_ptr<const RecipeBook>> Build(
+      absl::Span<const RecipeFact> facts);
 
   // The recipes of Minecraft that AgentGym's TextCraft plays with, loaded once.
   static absl::StatusOr<std::shared_ptr<const RecipeBook>> Minecraft();
@@ -89,8 +90,8 @@ class RecipeBook {
   std::vector<int> Tree(int goal) const;
 
   // The recipes from which the original takes a goal's distractors, without repeated texts: some of
-  // those that share an ingredient with the tree. It draws them with a fixed seed, so they are part of
-  // the goal; how they are drawn is copied step by step.
+  // those that share an ingredient with the tree. It draws them with a fixed seed, so they are part
+  // of the goal; how they are drawn is copied step by step.
   std::vector<int> Distractors(int goal) const;
 
  private:

@@ -63,8 +63,7 @@ TEST(RecipeBookTest, AGroupIsATagWithMembers) {
       "4 stick (sticks) = 2 #planks\n");
   const Name& planks = book->names()[book->Find("planks")];
   EXPECT_TRUE(planks.is_tag);
-  EXPECT_THAT(planks.members,
-              ElementsAre(book->Find("oak_planks"), book->Find("birch_planks")));
+  EXPECT_THAT(planks.members, ElementsAre(book->Find("oak_planks"), book->Find("birch_planks")));
   EXPECT_EQ(book->names()[book->Find("stick")].depth, 2);
   EXPECT_FALSE(book->IsGettable(book->Find("planks")));
 }
@@ -81,16 +80,16 @@ TEST(RecipeBookTest, TheTreeHoldsAllWaysAndDistractorsShareAnIngredient) {
       "1 bow = 3 string, 3 stick\n1 book = 1 paper\n1 black_bed = 3 black_wool\n");
   const std::vector<int> tree = book->Tree(book->Find("black_wool"));
   EXPECT_THAT(Texts(*book, tree),
-              ::testing::UnorderedElementsAre(
-                  "craft 1 black wool using 1 dye, 1 wool", "craft 1 dye using 1 ink",
-                  "craft 1 dye using 1 rose", "craft 1 wool using 4 string"));
+              ::testing::UnorderedElementsAre("craft 1 black wool using 1 dye, 1 wool",
+                                              "craft 1 dye using 1 ink", "craft 1 dye using 1 rose",
+                                              "craft 1 wool using 4 string"));
   EXPECT_THAT(Texts(*book, book->Distractors(book->Find("black_wool"))),
               ElementsAre("craft 1 bow using 3 string, 3 stick"));
 }
 
 TEST(RecipeBookTest, SaysWhichLineOfATableIsWrong) {
-  for (const std::string_view bad : {"oak_sign = 1 stick", "1 a = b", "1 a", "0 a = 1 b", "1 a (g = 1 b",
-                                     "1 a = 1 b,", "1 a = -1 b"}) {
+  for (const std::string_view bad : {"oak_sign = 1 stick", "1 a = b", "1 a", "0 a = 1 b",
+                                     "1 a (g = 1 b", "1 a = 1 b,", "1 a = -1 b"}) {
     const auto book = RecipeBook::Parse(absl::StrCat("# header\n", bad, "\n"));
     EXPECT_EQ(book.status().code(), absl::StatusCode::kInvalidArgument) << bad;
     EXPECT_THAT(book.status().message(), HasSubstr("line 2")) << bad;

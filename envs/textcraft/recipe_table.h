@@ -1,4 +1,5 @@
-// recipes.txt as a string: the build turns the file into recipe_table.cc, so nothing is read at run time.
+// recipes.txt as a string: the build writes recipe_table.cc from it, so nothing is read at run
+// time.
 #ifndef SOJOURN_ENVS_TEXTCRAFT_RECIPE_TABLE_H_
 #define SOJOURN_ENVS_TEXTCRAFT_RECIPE_TABLE_H_
 

@@ -30,15 +30,17 @@ using textcraft::World;
 
 constexpr int kDepths = 4;
 constexpr int kMostDistractors = 20;
-constexpr int kTestPeriod = 5;             // every fifth goal of a depth is for testing
-constexpr int64_t kRounds = 1'000'000;     // times that the real goals are gone through
+constexpr int kTestPeriod = 5;          // every fifth goal of a depth is for testing
+constexpr int64_t kRounds = 1'000'000;  // times that the real goals are gone through
 constexpr int64_t kFreshTasks = int64_t{1} << 40;
 
 // What AgentGym's client says before the first observation.
 constexpr char kInstructions[] =
-    "You are given few useful crafting recipes to craft items in Minecraft. Crafting commands are of "
+    "You are given few useful crafting recipes to craft items in Minecraft. Crafting commands are "
+    "of "
     "the format \"craft [target object] using [input ingredients]\".\n"
-    "Every round I will give you an observation, you have to respond an action based on the state and "
+    "Every round I will give you an observation, you have to respond an action based on the state "
+    "and "
     "instruction. You can \"get\" an object (ingredients) from the inventory or the environment, "
     "look-up the game inventory by \"inventory\", or \"craft\" (target) using any of the crafting "
     "commands.\n"
@@ -47,13 +49,17 @@ constexpr char kInstructions[] =
     "Action:\n"
     "your next action\"\n\n"
     "Reminder: \n"
-    "1. Always specify the quantity when using \"get\" and \"craft\" commands. - Example of get: get 1 "
+    "1. Always specify the quantity when using \"get\" and \"craft\" commands. - Example of get: "
+    "get 1 "
     "lapis lazuli - Example1 of craft: craft 1 blue dye using 1 lapis lazuli - Example2 of craft: "
     "craft 1 golden carrot using 8 gold nugget, 1 carrot\n"
-    "2. When using \"get\" command, do not specify whether the item comes from the inventory or the "
+    "2. When using \"get\" command, do not specify whether the item comes from the inventory or "
+    "the "
     "environment.\n"
-    "3. You can use ONLY crafting commands provided, do not use your own crafting commands. However, "
-    "if the crafting command uses a generic ingredient like \"planks\", you can use special types of "
+    "3. You can use ONLY crafting commands provided, do not use your own crafting commands. "
+    "However, "
+    "if the crafting command uses a generic ingredient like \"planks\", you can use special types "
+    "of "
     "the same ingredient e.g. \"dark oak planks\" in the command instead.\n\n";
 
 // What all instances share.
@@ -79,8 +85,8 @@ struct Shared {
     const absl::StatusOr<int64_t> count = TaskCount(task.split, task.difficulty);
     if (!count.ok()) return count.status();
     if (task.index < 0 || task.index >= *count) {
-      return absl::OutOfRangeError(absl::StrCat("textcraft has no ", SplitName(task.split), " task ",
-                                                task.index, " of depth ", task.difficulty,
+      return absl::OutOfRangeError(absl::StrCat("textcraft has no ", SplitName(task.split),
+                                                " task ", task.index, " of depth ", task.difficulty,
                                                 "; indices are 0 to ", *count - 1));
     }
     if (fresh) {
@@ -217,9 +223,8 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeTextCraft(const Options& option
   const std::string distractors = value(TextCraftSpec().options[1]);
   if (!absl::SimpleAtoi(distractors, &shared->distractors) || shared->distractors < 0 ||
       shared->distractors > kMostDistractors) {
-    return absl::InvalidArgumentError(absl::StrCat("distractors: \"", distractors,
-                                                   "\" is not a whole number from 0 to ",
-                                                   kMostDistractors));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "distractors: \"", distractors, "\" is not a whole number from 0 to ", kMostDistractors));
   }
 
   auto book = RecipeBook::Minecraft();

@@ -206,7 +206,8 @@ TEST(TextCraftTest, ANumberThatPythonRefusesIsAnInvalidAction) {
 
 TEST(TextCraftTest, DistractorsAreAsManyAsAskedFor) {
   const auto lines = [](const Options& options) {
-    const std::string text = MakeOrDie(options)->NewInstance()->Reset({Split::kTrain, 1, 0})->observation;
+    const std::string text =
+        MakeOrDie(options)->NewInstance()->Reset({Split::kTrain, 1, 0})->observation;
     return std::count(text.begin(), text.end(), '\n');
   };
   EXPECT_EQ(lines({{"recipes", "fresh"}, {"distractors", "0"}}), 3);
@@ -214,8 +215,10 @@ TEST(TextCraftTest, DistractorsAreAsManyAsAskedFor) {
 }
 
 TEST(TextCraftTest, ImpossibleOptionsAndTasksAreRefused) {
-  for (const Options& options : std::vector<Options>{
-           {{"recipes", "frsh"}}, {{"distractors", "-1"}}, {{"distractors", "21"}}, {{"distractors", "x"}}}) {
+  for (const Options& options : std::vector<Options>{{{"recipes", "frsh"}},
+                                                     {{"distractors", "-1"}},
+                                                     {{"distractors", "21"}},
+                                                     {{"distractors", "x"}}}) {
     EXPECT_EQ(MakeTextCraft(options).status().code(), absl::StatusCode::kInvalidArgument);
   }
   EXPECT_THAT(std::string(MakeTextCraft({{"recipes", "frsh"}}).status().message()),

@@ -23,7 +23,8 @@ void AddCrafts(const Game& game, const Recipe& recipe, size_t ingredient, const 
     const bool fits = (wanted.is_tag ? name.tag : holding.name) == wanted.name;
     if (!fits || holding.count < Count(wanted.count)) continue;
     AddCrafts(game, recipe, ingredient + 1,
-              absl::StrCat(action, ingredient > 0 ? ", " : "", wanted.count, " ", name.text), actions);
+              absl::StrCat(action, ingredient > 0 ? ", " : "", wanted.count, " ", name.text),
+              actions);
   }
 }
 

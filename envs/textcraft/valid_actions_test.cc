@@ -23,8 +23,8 @@ class ValidActionsTest : public ::testing::Test {
 };
 
 TEST_F(ValidActionsTest, WithNothingInHandIngredientsCanBeTaken) {
-  EXPECT_THAT(ValidActions(game_), ElementsAre("get 2 string", "get 1 oak logs", "get 1 birch log",
-                                               "inventory"));
+  EXPECT_THAT(ValidActions(game_),
+              ElementsAre("get 2 string", "get 1 oak logs", "get 1 birch log", "inventory"));
 }
 
 TEST_F(ValidActionsTest, RecipesWithEnoughInHandCanBeMadeFromEveryItemOfATag) {
@@ -34,11 +34,10 @@ TEST_F(ValidActionsTest, RecipesWithEnoughInHandCanBeMadeFromEveryItemOfATag) {
     ASSERT_THAT(ValidActions(game_), ::testing::Contains(action));
     ASSERT_FALSE(game_.Step(action)->refused);
   }
-  EXPECT_THAT(ValidActions(game_),
-              ElementsAre("get 2 string", "get 1 oak logs", "get 1 birch log",
-                          "craft 1 loom using 2 oak planks, 2 string",
-                          "craft 1 loom using 2 birch planks, 2 string",
-                          "craft 1 bow using 2 string", "inventory"));
+  EXPECT_THAT(ValidActions(game_), ElementsAre("get 2 string", "get 1 oak logs", "get 1 birch log",
+                                               "craft 1 loom using 2 oak planks, 2 string",
+                                               "craft 1 loom using 2 birch planks, 2 string",
+                                               "craft 1 bow using 2 string", "inventory"));
 }
 
 }  // namespace
