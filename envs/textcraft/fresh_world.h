@@ -20,8 +20,9 @@ struct World {
 };
 
 // A world whose goal has exactly this depth (1 to 4): each recipe of the tree takes one or two
-// ingredients, one of them crafted (once is enough) unless the depth is 1. The distractors (0 to 20:
-// there are no names for more) make other items; about half of their ingredients are the tree's.
+// ingredients, one of them crafted (once is enough) unless the depth is 1. The distractors (0 to
+// 20: there are no names for more) make other items; about half of their ingredients are the
+// tree's.
 //
 // The arguments alone decide. A goal's recipe belongs to the test split when its hash is a multiple
 // of four, so no recipe to be found in one split is the one to be found in the other.
