@@ -91,7 +91,7 @@ absl::Status PlanUpdate(const JobPlan& plan, Step& step) {
     const v1::MixtureEntry& entry = stage.mixture(chosen);
     state.set_entry_groups(chosen, state.entry_groups(chosen) + 1);
     // The arm's name, not its place: adding or reordering arms changes nothing in this one.
-    const RandomKey key = RandomKey(plan.config.seed())
+    const RandomKey key = RandomKey(arm.seed() != 0 ? arm.seed() : plan.config.seed())
                               .With("arm").With(arm.name())
                               .With("stage").With(state.stage())
                               .With("group").With(group);
