@@ -1,0 +1,197 @@
+// The kernels of model_kernels.h, compiled once per instruction set: the including file defines
+// SOJOURN_KERNELS as the name of the set, and CMake gives it the flags. Uses nothing from the standard
+// library, so that no inline function compiled for a new processor is linked into code for an old one.
+
+#include "policy/model_kernels.h"
+#include "policy/model_lanes.h"
+#include "policy/model_attention_impl.h"
+
+namespace sojourn::policy::SOJOURN_KERNELS {
+namespace {
+
+template <int R>
+void LastTile(int64_t rows, int64_t k, const float* a, int64_t lda, const float* panel, float* c, int64_t ldc,
+              bool accumulate) {
+  if constexpr (R > 0) {
+    if (rows == R) return Tile<R>(k, a, lda, panel, c, ldc, accumulate);
+    LastTile<R - 1>(rows, k, a, lda, panel, c, ldc, accumulate);
+  }
+}
+
+void Product(int64_t rows, int64_t k, int64_t n, const float* a, int64_t lda, const float* packed, float* c,
+             int64_t ldc, bool accumulate) {
+  for (int64_t column = 0; column < n; column += kPanel) {
+    const float* panel = packed + column * k;
+    int64_t r = 0;
+    for (; r + kRows <= rows; r += kRows) {
+      Tile<kRows>(k, a + r * lda, lda, panel, c + r * ldc + column, ldc, accumulate);
+    }
+    LastTile<kRows - 1>(rows - r, k, a + r * lda, lda, panel, c + r * ldc + column, ldc, accumulate);
+  }
+}
+
+void RmsNorm(int64_t rows, int64_t width, float epsilon, const float* x, const float* weight, float* y,
+             float* inverse) {
+  for (int64_t row = 0; row < rows; ++row, x += width, y += width) {
+    V squares = Zero();
+    int64_t i = 0;
+    for (; i + kLanes <= width; i += kLanes) squares += Load(x + i) * Load(x + i);
+    float total = Sum(squares);
+    for (; i < width; ++i) total += x[i] * x[i];
+    const float scale = 1.0f / __builtin_sqrtf(total / width + epsilon);
+    if (inverse != nullptr) inverse[row] = scale;
+    for (i = 0; i + kLanes <= width; i += kLanes) Store(y + i, Load(x + i) * scale * Load(weight + i));
+    for (; i < width; ++i) y[i] = x[i] * scale * weight[i];
+  }
+}
+
+void RmsNormBackward(int64_t rows, int64_t width, const float* x, const float* weight, const float* inverse,
+                     const float* dy, float* dx, float* dweight) {
+  for (int64_t row = 0; row < rows; ++row, x += width, dy += width, dx += width) {
+    V dots = Zero();
+    int64_t i = 0;
+    for (; i + kLanes <= width; i += kLanes) dots += Load(dy + i) * Load(weight + i) * Load(x + i);
+    float dot = Sum(dots);
+    for (; i < width; ++i) dot += dy[i] * weight[i] * x[i];
+    const float scale = inverse[row];
+    const float pull = scale * scale * scale * dot / width;
+    for (i = 0; i + kLanes <= width; i += kLanes) {
+      const V g = Load(dy + i), value = Load(x + i);
+      Store(dx + i, g * Load(weight + i) * scale - value * pull);
+      Store(dweight + i, Load(dweight + i) + g * value * scale);
+    }
+    for (; i < width; ++i) {
+      dx[i] = dy[i] * weight[i] * scale - x[i] * pull;
+      dweight[i] += dy[i] * x[i] * scale;
+    }
+  }
+}
+
+SOJOURN_INLINE V Sigmoid(const V& x) { return 1.0f / (1.0f + Exp(0.0f - x)); }
+
+void SwiGlu(int64_t rows, int64_t width, const float* gate_up, int64_t ld_gate_up, float* y) {
+  for (int64_t row = 0; row < rows; ++row, gate_up += ld_gate_up, y += width) {
+    const float* up = gate_up + width;
+    int64_t i = 0;
+    for (; i + kLanes <= width; i += kLanes) {
+      const V gate = Load(gate_up + i);
+      Store(y + i, gate * Sigmoid(gate) * Load(up + i));
+    }
+    if (i < width) {
+      const V gate = LoadSome(gate_up + i, width - i, 0);
+      StoreSome(y + i, width - i, gate * Sigmoid(gate) * LoadSome(up + i, width - i, 0));
+    }
+  }
+}
+
+void SwiGluBackward(int64_t rows, int64_t width, const float* gate_up, const float* dy, float* dgate_up) {
+  for (int64_t row = 0; row < rows; ++row, gate_up += 2 * width, dgate_up += 2 * width, dy += width) {
+    for (int64_t i = 0; i < width; i += kLanes) {
+      const bool whole = i + kLanes <= width;
+      const V gate = whole ? Load(gate_up + i) : LoadSome(gate_up + i, width - i, 0);
+      const V up = whole ? Load(gate_up + width + i) : LoadSome(gate_up + width + i, width - i, 0);
+      const V g = whole ? Load(dy + i) : LoadSome(dy + i, width - i, 0);
+      const V s = Sigmoid(gate);
+      const V dgate = g * up * s * (1.0f + gate * (1.0f - s)), dup = g * gate * s;
+      if (whole) {
+        Store(dgate_up + i, dgate);
+        Store(dgate_up + width + i, dup);
+      } else {
+        StoreSome(dgate_up + i, width - i, dgate);
+        StoreSome(dgate_up + width + i, width - i, dup);
+      }
+    }
+  }
+}
+
+float SoftmaxTerms(int64_t n, const float* logits, float inverse_temperature, float* terms, float* sums) {
+  V best = Splat(kLowest);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) best = Max(best, Load(logits + i));
+  if (i < n) best = Max(best, LoadSome(logits + i, n - i, kLowest));
+  const float top = MaxLane(best);
+  for (int64_t b = 0; b < n; b += 64) {
+    V sum = Zero();
+    for (i = b; i < b + 64 && i < n; i += kLanes) {
+      if (i + kLanes <= n) {
+        const V term = Exp((Load(logits + i) - top) * inverse_temperature);
+        Store(terms + i, term);
+        sum += term;
+      } else {
+        const V z = (LoadSome(logits + i, n - i, top) - top) * inverse_temperature;
+        const V term = FirstLanes(n - i, Exp(z), Zero());
+        StoreSome(terms + i, n - i, term);
+        sum += term;
+      }
+    }
+    sums[b / 64] = Sum(sum);
+  }
+  return top;
+}
+
+struct RowSums {
+  float top, sum, weighted;   // sum of e^z, and of z e^z, for z = (logit - top) / temperature
+};
+
+SOJOURN_INLINE RowSums SumRow(int64_t n, const float* line, float inverse_temperature) {
+  V best = Splat(kLowest);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) best = Max(best, Load(line + i));
+  if (i < n) best = Max(best, LoadSome(line + i, n - i, kLowest));
+  const float top = MaxLane(best);
+  V sum = Zero(), weighted = Zero();
+  for (i = 0; i + kLanes <= n; i += kLanes) {
+    const V z = (Load(line + i) - top) * inverse_temperature, term = Exp(z);
+    sum += term;
+    weighted += z * term;
+  }
+  if (i < n) {
+    const V z = (LoadSome(line + i, n - i, top) - top) * inverse_temperature;
+    const V term = FirstLanes(n - i, Exp(z), Zero());
+    sum += term;
+    weighted += z * term;
+  }
+  return {top, Sum(sum), Sum(weighted)};
+}
+
+void Score(int64_t rows, int64_t n, const float* logits, const int64_t* targets, float inverse_temperature,
+           float* logprobs, float* entropies) {
+  for (int64_t row = 0; row < rows; ++row, logits += n) {
+    const RowSums sums = SumRow(n, logits, inverse_temperature);
+    const float log_sum = __builtin_logf(sums.sum);
+    logprobs[row] = (logits[targets[row]] - sums.top) * inverse_temperature - log_sum;
+    entropies[row] = log_sum - sums.weighted / sums.sum;
+  }
+}
+
+// d logprob / d z_j = [j = target] - p_j;  d entropy / d z_j = -p_j (log p_j + entropy).
+void ScoreBackward(int64_t rows, int64_t n, float* logits, const int64_t* targets, float inverse_temperature,
+                   const float* dlogprobs, const float* dentropies) {
+  for (int64_t row = 0; row < rows; ++row, logits += n) {
+    const RowSums sums = SumRow(n, logits, inverse_temperature);
+    const float log_sum = __builtin_logf(sums.sum), entropy = log_sum - sums.weighted / sums.sum;
+    const float dlogprob = dlogprobs[row] * inverse_temperature;
+    const float dentropy = dentropies[row] * inverse_temperature;
+    const float inverse_sum = 1.0f / sums.sum;
+    for (int64_t i = 0; i < n; i += kLanes) {
+      const bool whole = i + kLanes <= n;
+      const V z = ((whole ? Load(logits + i) : LoadSome(logits + i, n - i, sums.top)) - sums.top) *
+                  inverse_temperature;
+      const V gradient = Exp(z) * -inverse_sum * (dlogprob + dentropy * (z - log_sum + entropy));
+      if (whole) {
+        Store(logits + i, gradient);
+      } else {
+        StoreSome(logits + i, n - i, gradient);
+      }
+    }
+    logits[targets[row]] += dlogprob;
+  }
+}
+
+}  // namespace
+
+extern const Kernels kTable;
+const Kernels kTable = {Product,   RmsNorm, RmsNormBackward, SwiGlu,       SwiGluBackward, Attention,
+                        AttentionBackward, StoreKv, Attend,  SoftmaxTerms, Score,          ScoreBackward};
+
+}  // namespace sojourn::policy::SOJOURN_KERNELS

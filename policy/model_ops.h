@@ -1,0 +1,38 @@
+// The model's operations that are not plain matrix products, each differentiable once. In fp32 on the CPU
+// they run as the fused kernels of model_kernels.h; in any other type or place as LibTorch operations.
+#ifndef SOJOURN_POLICY_MODEL_OPS_H_
+#define SOJOURN_POLICY_MODEL_OPS_H_
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace sojourn::policy {
+
+// x [n, width], weight [width].
+torch::Tensor RmsNorm(const torch::Tensor& x, const torch::Tensor& weight, double epsilon);
+
+// gate_up [n, 2 * width], gates first -> silu(gate) * up, [n, width].
+torch::Tensor SwiGlu(const torch::Tensor& gate_up);
+
+struct AttentionHeads {
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  double rope_theta = 10000;
+};
+// Causal attention within sequences laid end to end, rotary positions from 0 in each.
+// qkv [total, (heads + 2 * kv_heads) * head_dim] -> [total, heads * head_dim].
+torch::Tensor Attention(const torch::Tensor& qkv, const std::vector<int32_t>& lengths,
+                        const AttentionHeads& heads);
+
+// hidden [n, width], embedding [vocab, width], targets [n] int64 -> log softmax(hidden embedding^T / t) at
+// the targets, and the entropies, [n] each. Works in pieces of rows: [n, vocab] is never held; the backward
+// pass computes the logits again.
+std::pair<torch::Tensor, torch::Tensor> ScoreTargets(const torch::Tensor& hidden,
+                                                     const torch::Tensor& embedding,
+                                                     const torch::Tensor& targets, double temperature);
+
+}  // namespace sojourn::policy
+
+#endif  // SOJOURN_POLICY_MODEL_OPS_H_
