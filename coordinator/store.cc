@@ -94,8 +94,7 @@ class Store::Statement {
 };
 
 absl::Status Store::Error(const std::string& doing) const {
-  return absl::UnavailableError(absl::StrCat("the coordinator's database ", sqlite3_db_filename(database_, "main"),
-                                             ": ", sqlite3_errmsg(database_), " (", doing, ")"));
+  return absl::UnavailableError(absl::StrCat("the coordinator's database: ", sqlite3_errmsg(database_), " (", doing, ")"));
 }
 
 absl::Status Store::Execute(const char* sql) {
@@ -119,7 +118,10 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
   const int code = sqlite3_open(path.c_str(), &database);
   if (database == nullptr) return absl::ResourceExhaustedError("no memory for the database");
   std::unique_ptr<Store> store(new Store(database));
-  if (code != SQLITE_OK) return store->Error("cannot open it; is the folder writable?");
+  if (code != SQLITE_OK) {
+    return absl::UnavailableError(
+        absl::StrCat(path, ": ", sqlite3_errmsg(database), "; is its folder writable?"));
+  }
   sqlite3_busy_timeout(database, 5000);
   for (const char* pragma : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"}) {
     if (absl::Status set = store->Execute(pragma); !set.ok()) return set;

@@ -154,13 +154,13 @@ TEST_F(StoreTest, RefusesAnotherVersionsFile) {
   sqlite3_close(database);
   const auto store = Store::Open(path_);
   ASSERT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(store.status().message(), HasSubstr("schema version 99"));
+  EXPECT_THAT(store.status().ToString(), HasSubstr("schema version 99"));
 }
 
 TEST_F(StoreTest, SaysWhichFileCannotBeOpened) {
   const auto store = Store::Open("/proc/none/coordinator.sqlite");
   ASSERT_FALSE(store.ok());
-  EXPECT_THAT(store.status().message(), HasSubstr("/proc/none/coordinator.sqlite"));
+  EXPECT_THAT(store.status().ToString(), HasSubstr("/proc/none/coordinator.sqlite"));
 }
 
 }  // namespace
