@@ -32,6 +32,8 @@ endif()
 add_library(libtorch INTERFACE)
 target_compile_options(libtorch INTERFACE
   "SHELL:-idirafter ${LIBTORCH}/include" "SHELL:-idirafter ${LIBTORCH}/include/torch/csrc/api/include")
+# gRPC's flags define NOMINMAX; defined everywhere, one precompiled header serves with and without gRPC.
+target_compile_definitions(libtorch INTERFACE NOMINMAX)
 target_link_libraries(libtorch INTERFACE ${LIBTORCH}/lib/libtorch_cpu.so ${LIBTORCH}/lib/libc10.so)
 target_link_options(libtorch INTERFACE
   -Wl,-rpath,${LIBTORCH}/lib -Wl,-rpath-link,${LIBTORCH}/../nvidia/cu13/lib)
