@@ -24,7 +24,8 @@ std::chrono::system_clock::time_point ToChrono(absl::Time time) {
 }  // namespace
 
 Ingest::Ingest(const IngestOptions& options)
-    : options_(options), next_update_(options.first_update), window_base_(options.first_update) {}
+    : options_(options), next_update_(options.first_update),
+      window_base_(options.first_update + options.behind_updates) {}
 
 absl::StatusOr<Ingest::Verdict> Ingest::Check(const v1::Trajectory& t) const {
   if (t.name().job_id() != options_.job_id || t.name().arm() != options_.arm) {
@@ -86,9 +87,7 @@ bool Ingest::Replay(v1::Trajectory t) {
                     t.name().group() % options_.ranks == options_.rank && Validate(t).ok();
   if (!ours) return false;
   std::lock_guard lock(mu_);
-  if (!AddLocked(std::move(t))) return false;
-  while (WholeLocked(window_base_)) ++window_base_;
-  return true;
+  return AddLocked(std::move(t));
 }
 
 bool Ingest::AddLocked(v1::Trajectory trajectory) {
@@ -122,8 +121,8 @@ absl::StatusOr<std::vector<v1::Trajectory>> Ingest::WaitForUpdate(uint64_t updat
     return absl::FailedPreconditionError(
         absl::StrCat("update ", update, " was asked for, but the next one is ", next_update_));
   }
-  changed_.wait_until(lock, ToChrono(deadline), [&] { return !cancelled_.empty() || WholeLocked(update); });
-  if (!cancelled_.empty()) return absl::CancelledError(cancelled_);
+  changed_.wait_until(lock, ToChrono(deadline), [&] { return interrupted_ || WholeLocked(update); });
+  if (std::exchange(interrupted_, false)) return absl::CancelledError("interrupted");
   if (!WholeLocked(update)) {
     return absl::DeadlineExceededError(absl::StrCat("update ", update, " waits for ", MissingLocked(update)));
   }
@@ -178,10 +177,10 @@ size_t Ingest::waiting_trajectories() const {
   return count;
 }
 
-void Ingest::Cancel(const std::string& why) {
+void Ingest::Interrupt() {
   {
     std::lock_guard lock(mu_);
-    cancelled_ = why.empty() ? "cancelled" : why;
+    interrupted_ = true;
   }
   changed_.notify_all();
 }

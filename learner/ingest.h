@@ -30,6 +30,9 @@ struct IngestOptions {
   uint32_t groups_per_update = 0;     // divisible by ranks
   uint32_t max_staleness = 0;
   uint64_t first_update = 0;          // the version of the checkpoint: earlier groups are used already
+  // How many updates past the checkpoint the coordinator may have counted already: it issues groups from
+  // there. Widens the window until the learner has caught up.
+  uint64_t behind_updates = 0;
   // Why the content of a trajectory could never be trained on; it is refused on arrival. Called on many
   // threads at once.
   std::function<absl::Status(const v1::Trajectory&)> validate;
@@ -52,12 +55,12 @@ class Ingest {
   bool Add(v1::Trajectory trajectory);
 
   // As Add, for a record of the journal: it was checked in an earlier life, but the journal may hold
-  // what is not wanted any more. Counts towards the window: what an earlier life had taken in, the
-  // coordinator may have counted as used.
+  // what is not wanted any more.
   bool Replay(v1::Trajectory trajectory);
 
   // Waits until this rank's groups of update `update`, the next unused one, are whole; takes them out,
-  // sorted by (group, member), and moves the window on. DeadlineExceeded names what is missing; Cancelled after Cancel.
+  // sorted by (group, member), and moves the window on. DeadlineExceeded names what is missing; Cancelled
+  // after Interrupt.
   absl::StatusOr<std::vector<v1::Trajectory>> WaitForUpdate(uint64_t update, absl::Time deadline);
 
   // What WaitForUpdate(update) waits for: "group 12 (5 of 8 episodes), group 14 (0 of 8 episodes), and 3
@@ -67,7 +70,7 @@ class Ingest {
   std::vector<uint64_t> WholeGroups() const;   // unused ones, ascending
   size_t waiting_trajectories() const;         // taken in, not used
 
-  void Cancel(const std::string& why);         // WaitForUpdate returns, now and from now on
+  void Interrupt();                            // the present, or else the next, WaitForUpdate returns at once
 
  private:
   struct Partial {
@@ -87,8 +90,8 @@ class Ingest {
   std::condition_variable changed_;
   std::map<uint64_t, Partial> groups_;
   uint64_t next_update_;                        // the first unused one
-  uint64_t window_base_;                        // >= next_update_; the replayed journal may be ahead
-  std::string cancelled_;                       // not empty: why
+  uint64_t window_base_;                        // >= next_update_
+  bool interrupted_ = false;
 };
 
 }  // namespace sojourn::learner

@@ -201,7 +201,8 @@ absl::StatusOr<PolicyVersionPtr> WeightsStore::Find(const std::string& job_id, u
   std::lock_guard lock(mu_);
   std::optional<absl::StatusOr<PolicyVersionPtr>> answer = AnswerLocked(job_id, arm, version);
   if (answer) return *std::move(answer);
-  return absl::NotFoundError(absl::StrCat("version ", version, " is not made yet; ", WhatThereIsLocked()));
+  const std::string why = absl::StrCat("version ", version, " is not made yet; ", WhatThereIsLocked());
+  return versions_.empty() ? absl::UnavailableError(why) : absl::DeadlineExceededError(why);
 }
 
 std::vector<PolicyVersionPtr> WeightsStore::All() const {

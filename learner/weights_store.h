@@ -51,7 +51,7 @@ class WeightsStore {
   // Unavailable after Close.
   using Done = std::function<void(absl::StatusOr<PolicyVersionPtr>)>;
   void Wait(const std::string& job_id, uint32_t arm, uint64_t version, absl::Time deadline, Done done);
-  // The same without waiting.
+  // The same without waiting; Unavailable when there is nothing at all yet.
   absl::StatusOr<PolicyVersionPtr> Find(const std::string& job_id, uint32_t arm, uint64_t version) const;
 
   std::vector<PolicyVersionPtr> All() const;   // ascending
