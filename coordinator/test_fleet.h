@@ -4,6 +4,7 @@
 #define SOJOURN_COORDINATOR_TEST_FLEET_H_
 
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 
 #include <deque>
 #include <filesystem>
@@ -80,6 +81,7 @@ class TestCoordinator {
   explicit TestCoordinator(const std::string& name)
       : folder_(::testing::TempDir() + "sojourn_coordinator_" + name) {
     std::filesystem::remove_all(folder_);
+    spdlog::set_level(spdlog::level::off);
     Start();
   }
   ~TestCoordinator() {
@@ -137,6 +139,10 @@ class FakeLearner {
     link_.reset();
     arm_.reset();
   }
+  void LoseDisk() {
+    journal_.clear();
+    checkpoints_.clear();
+  }
   bool joined() const { return link_ != nullptr && !link_->closed; }
   void Beat() {
     v1::LearnerMessage message;
@@ -152,7 +158,6 @@ class FakeLearner {
       train_ = message.train();
       arm_ = train_.arm();
       version_ = checkpoints_[train_.arm()];
-      pinned_.reset();
       v1::LearnerMessage ready;
       ready.mutable_ready()->set_job_id(train_.job_id());
       ready.mutable_ready()->set_arm(train_.arm());
@@ -171,12 +176,10 @@ class FakeLearner {
       arm_.reset();
       stopped = true;
     }
-    // Saves what was asked for once it is there; in between it may be replaying.
     return true;
   }
-  void SaveIfAsked() {
+  void SaveIfAsked() {   // once it is at that version: before, it may be replaying
     if (!save_.has_value() || arm_ != save_->arm() || version_ != save_->version()) return;
-    pinned_ = version_;
     if (rank_ == 0) {
       v1::LearnerMessage saved;
       saved.mutable_checkpoint()->set_job_id(save_->job_id());
@@ -242,7 +245,6 @@ class FakeLearner {
   v1::TrainArm train_;
   std::optional<uint32_t> arm_;              // being trained
   uint64_t version_ = 0;
-  std::optional<uint64_t> pinned_;
   std::optional<v1::SaveCheckpoint> save_;
   // On disk, by arm.
   std::map<uint32_t, std::map<uint64_t, v1::GroupConsumed>> journal_;
@@ -414,11 +416,14 @@ class FakeFleet {
 
   // A collective step: only ranks of one generation at one version can make it.
   void UpdateIfPossible() {
-    for (const FakeLearner& l : learners) {
-      if (!l.joined() || !l.HasUpdate() || l.generation() != learners[0].generation()) return;
-    }
     uint64_t lowest = learners[0].version();
-    for (const FakeLearner& l : learners) lowest = std::min(lowest, l.version());
+    for (const FakeLearner& l : learners) {
+      if (!l.joined() || l.generation() == 0 || l.generation() != learners[0].generation()) return;
+      lowest = std::min(lowest, l.version());
+    }
+    for (const FakeLearner& l : learners) {
+      if (l.version() == lowest && !l.HasUpdate()) return;
+    }
     std::vector<size_t> order(learners.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     random_.Shuffle(order);
