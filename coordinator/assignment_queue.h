@@ -1,8 +1,8 @@
 // The groups that are to be played now, and who plays which.
 //
-// A group is queued, then leased to one actor, then delivered (every member is safe with its learner
-// or stored here). A lease that ends before delivery puts the group back in its old place. Knows no clocks: the
-// caller says when a lease ends. Not thread-safe.
+// A group is queued, then leased to one actor, then delivered (every member is safe with its
+// learner or stored here). A lease that ends before delivery puts the group back in its old place.
+// Knows no clocks: the caller says when a lease ends. Not thread-safe.
 #ifndef SOJOURN_COORDINATOR_ASSIGNMENT_QUEUE_H_
 #define SOJOURN_COORDINATOR_ASSIGNMENT_QUEUE_H_
 
@@ -32,9 +32,9 @@ class AssignmentQueue {
   // The actor's undelivered groups are queued again. How many these were.
   size_t Release(const std::string& actor);
 
-  void Deliver(uint64_t group);    // from any state; unknown groups are ignored
-  void Requeue(uint64_t group);    // a delivered group was lost; a leased one stays leased
-  void Erase(uint64_t group);      // consumed
+  void Deliver(uint64_t group);  // from any state; unknown groups are ignored
+  void Requeue(uint64_t group);  // a delivered group was lost; a leased one stays leased
+  void Erase(uint64_t group);    // consumed
 
   bool Contains(uint64_t group) const { return entries_.contains(group); }
   bool Delivered(uint64_t group) const;
@@ -47,7 +47,7 @@ class AssignmentQueue {
  private:
   struct Entry {
     v1::Assignment assignment;
-    std::string actor;             // empty: queued, unless delivered
+    std::string actor;  // empty: queued, unless delivered
     bool delivered = false;
   };
   std::map<uint64_t, Entry> entries_;

@@ -46,7 +46,8 @@ TEST(AssignmentQueue, AHeldGroupIsAdoptedOnlyWhileNobodyElsePlaysIt) {
   EXPECT_TRUE(queue.Adopt(1, "a"));
   EXPECT_FALSE(queue.Adopt(1, "b"));
   EXPECT_FALSE(queue.Adopt(7, "b"));
-  EXPECT_THAT(queue.Outstanding(0, 2), ElementsAre(Pair("", ElementsAre(0)), Pair("a", ElementsAre(1))));
+  EXPECT_THAT(queue.Outstanding(0, 2),
+              ElementsAre(Pair("", ElementsAre(0)), Pair("a", ElementsAre(1))));
 }
 
 TEST(AssignmentQueue, ALostDeliveryIsQueuedAgainButARunningLeaseIsNot) {

@@ -16,7 +16,7 @@
 namespace sojourn::coordinator {
 namespace {
 
-constexpr size_t kRecentUpdates = 8;   // what success and speed are shown over
+constexpr size_t kRecentUpdates = 8;  // what success and speed are shown over
 
 // The update as a record: success by environment and difficulty, in that order.
 v1::UpdateRecord MakeRecord(const std::map<uint32_t, v1::RankUpdate>& ranks, uint32_t stage,
@@ -86,7 +86,8 @@ absl::Status Coordinator::Restore() {
   if (!jobs.ok()) return jobs.status();
   jobs_.assign(jobs->begin(), jobs->end());
   for (StoredJob& job : jobs_) {
-    const bool paused = job.state == v1::PAUSED && job.curriculum.phase() != CurriculumState::NOT_STARTED;
+    const bool paused =
+        job.state == v1::PAUSED && job.curriculum.phase() != CurriculumState::NOT_STARTED;
     if (job.state == v1::RUNNING || paused) return Activate(job);
   }
   StartNext();
@@ -103,7 +104,8 @@ void Coordinator::StartNext() {
       started = Activate(job);
     }
     // The store refused: the next tick tries again.
-    if (!started.ok()) spdlog::error("job {} cannot start: {}", job.plan.job_id, started.ToString());
+    if (!started.ok())
+      spdlog::error("job {} cannot start: {}", job.plan.job_id, started.ToString());
     return;
   }
 }
@@ -115,7 +117,8 @@ absl::Status Coordinator::Activate(StoredJob& job) {
   std::error_code error;
   std::filesystem::create_directories(job.run_directory, error);
   if (error) {
-    EndJob(v1::FAILED, absl::StrCat("cannot make the run's folder ", job.run_directory, ": ", error.message()));
+    EndJob(v1::FAILED,
+           absl::StrCat("cannot make the run's folder ", job.run_directory, ": ", error.message()));
     return absl::OkStatus();
   }
   spdlog::info("job {} {}", job.plan.job_id,
@@ -163,15 +166,16 @@ absl::Status Coordinator::LoadWork() {
       const uint64_t group = result.name().group();
       if (group >= active.row_members.size()) continue;
       active.row_left -= active.row_results[group].insert(result.member()).second ? 1 : 0;
-      if (active.row_results[group].size() == active.row_members[group]) active.evaluation.Deliver(group);
+      if (active.row_results[group].size() == active.row_members[group])
+        active.evaluation.Deliver(group);
     }
   }
   active.loaded = true;
   return absl::OkStatus();
 }
 
-// Moves the job on: store, then act. An error means that nothing happened; the caller may try again.
-// The job may be over afterwards, and another one active.
+// Moves the job on: store, then act. An error means that nothing happened; the caller may try
+// again. The job may be over afterwards, and another one active.
 absl::Status Coordinator::Advance(Event event, EventRecord record) {
   StoredJob& job = *active_->job;
   const CurriculumState old = job.curriculum;
@@ -209,7 +213,7 @@ absl::Status Coordinator::Advance(Event event, EventRecord record) {
                  record.state.stage(), CurriculumState::Phase_Name(record.state.phase()),
                  record.state.version());
     if (absl::Status loaded = LoadWork(); !loaded.ok()) {
-      spdlog::error("{}; trying again", loaded.ToString());   // in Tick
+      spdlog::error("{}; trying again", loaded.ToString());  // in Tick
     }
   }
   if (record.event.has_row_measured()) WriteReport();
@@ -232,7 +236,7 @@ void Coordinator::MeasureRow() {
     Event event;
     event.mutable_row_measured()->set_row(*row);
     if (absl::Status advanced = Advance(event, {}); !advanced.ok()) {
-      spdlog::error("{}; trying again", advanced.ToString());   // in Tick
+      spdlog::error("{}; trying again", advanced.ToString());  // in Tick
       return;
     }
   }
@@ -249,21 +253,22 @@ void Coordinator::ConsumeUpdates() {
     const uint32_t arm = State().arm();
     const std::string job_id = active_->job->plan.job_id;
     const std::string run_directory = active_->job->run_directory;
+    const std::map<uint32_t, v1::RankUpdate> parts = reported->second;
     Event event;
     UpdateConsumed& consumed = *event.mutable_update_consumed();
     consumed.set_update(State().version());
-    for (const auto& [rank, update] : reported->second) {
-      for (const v1::GroupConsumed& group : update.groups()) {
+    for (const auto& [rank, part] : parts) {
+      for (const v1::GroupConsumed& group : part.groups()) {
         consumed.set_episodes(consumed.episodes() + group.episodes());
         consumed.set_successes(consumed.successes() + group.successes());
         consumed.set_tokens(consumed.tokens() + group.tokens());
       }
     }
     EventRecord record;
-    record.update = MakeRecord(reported->second, State().stage(), RunningSeconds());
+    record.update = MakeRecord(parts, State().stage(), RunningSeconds());
     const v1::UpdateRecord update = *record.update;
     if (absl::Status advanced = Advance(event, std::move(record)); !advanced.ok()) {
-      spdlog::error("{}; trying again", advanced.ToString());   // in Tick
+      spdlog::error("{}; trying again", advanced.ToString());  // in Tick
       return;
     }
     v1::CoordinatorToLearner ack;
@@ -272,6 +277,9 @@ void Coordinator::ConsumeUpdates() {
     ack.mutable_update_ack()->set_update(update.update());
     for (auto& [rank, learner] : learners_) learner.link->Send(ack);
     metrics_.OnUpdate(update);
+    for (const auto& [rank, part] : parts) {
+      for (const v1::GroupConsumed& group : part.groups()) metrics_.OnGroup(group);
+    }
     if (!active_.has_value() || active_->job->plan.job_id != job_id) return;
     active_->reports.erase(update.update());
     active_->recent.push_back(update);
@@ -285,8 +293,10 @@ void Coordinator::ConsumeUpdates() {
 void Coordinator::EndJob(v1::JobState state, const std::string& error) {
   StoredJob& job = *active_->job;
   const double seconds = RunningSeconds();
-  if (absl::Status stored = store_->SetState(job.plan.job_id, state, error, seconds); !stored.ok()) {
-    // Not lost: a job that failed fails again when it goes on, and one that was cancelled is told so.
+  if (absl::Status stored = store_->SetState(job.plan.job_id, state, error, seconds);
+      !stored.ok()) {
+    // Not lost: a job that failed fails again when it goes on, and one that was cancelled is told
+    // so.
     spdlog::error("job {}: cannot store its end: {}", job.plan.job_id, stored.ToString());
   }
   job.state = state;
@@ -321,7 +331,8 @@ v1::Results Coordinator::CollectResults(const StoredJob& job) {
   const bool evaluates = HasEvaluation(job.plan.config);
   v1::Results results;
   *results.mutable_status() = StatusOf(job);
-  const auto add_row = [&](v1::ArmResults& arm, uint32_t index, uint32_t measured_in, uint32_t row) {
+  const auto add_row = [&](v1::ArmResults& arm, uint32_t index, uint32_t measured_in,
+                           uint32_t row) {
     auto found = store_->LoadResults(job.plan.job_id, measured_in, row);
     if (!found.ok()) {
       spdlog::error("{}", found.status().ToString());
@@ -370,14 +381,18 @@ v1::Results Coordinator::CollectResults(const StoredJob& job) {
 
 void Coordinator::WriteReport() {
   const StoredJob& job = *active_->job;
+  const v1::Results results = CollectResults(job);
+  if (results.arms_size() > 0 && !results.arms().rbegin()->rows().empty()) {
+    metrics_.OnRow(*results.arms().rbegin()->rows().rbegin());
+  }
   const std::string report =
-      BuildReport(CollectResults(job)).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+      BuildReport(results).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
   absl::Status written = WriteFileAtomically(job.run_directory + "/report.json", report + "\n");
   if (!written.ok()) spdlog::error("{}", written.ToString());
 }
 
-// Writes metrics.jsonl from the store, so that lines are neither lost nor doubled when the process was
-// killed in between, and remembers the newest updates.
+// Writes metrics.jsonl from the store, so that lines are neither lost nor doubled when the process
+// was killed in between, and remembers the newest updates.
 void Coordinator::RestoreUpdates() {
   const StoredJob& job = *active_->job;
   std::string lines;

@@ -1,9 +1,10 @@
 // The coordinator's one brain: jobs, their progress, and the fleet that works on them.
 //
-// Everything happens under one lock, in three ways: a call of the job service, a message of an actor or a
-// learner, a tick. What changes a job is stored first and then acted on and acknowledged; so the
-// process may be killed anywhere, and the next one goes on from the store. Who plays what, and who is
-// ready, is not stored: members say hello again, and learners say what their journals hold.
+// Everything happens under one lock, in three ways: a call of the job service, a message of an
+// actor or a learner, a tick. What changes a job is stored first and then acted on and
+// acknowledged; so the process may be killed anywhere, and the next one goes on from the store. Who
+// plays what, and who is ready, is not stored: members say hello again, and learners say what their
+// journals hold.
 //
 // One job runs at a time, in the order of submission; a paused job keeps its place.
 #ifndef SOJOURN_COORDINATOR_COORDINATOR_H_
@@ -28,8 +29,8 @@
 
 namespace sojourn::coordinator {
 
-// The coordinator's end of a member's stream. Called under the coordinator's lock: must not block and
-// must not call the coordinator. What cannot be sent breaks the stream.
+// The coordinator's end of a member's stream. Called under the coordinator's lock: must not block
+// and must not call the coordinator. What cannot be sent breaks the stream.
 template <typename Message>
 class Link {
  public:
@@ -40,7 +41,7 @@ class Link {
 using ActorLink = Link<v1::CoordinatorToActor>;
 using LearnerLink = Link<v1::CoordinatorToLearner>;
 
-absl::Time MonotonicNow();   // never goes back, whatever is done to the machine's clock
+absl::Time MonotonicNow();  // never goes back, whatever is done to the machine's clock
 
 struct CoordinatorOptions {
   std::string runs_directory;
@@ -54,11 +55,12 @@ class Coordinator {
  public:
   // Goes on with what the store holds. `metrics` must outlive the coordinator.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Open(std::unique_ptr<Store> store,
-                                                           CoordinatorOptions options, Metrics& metrics);
+                                                           CoordinatorOptions options,
+                                                           Metrics& metrics);
 
   // --- jobs: what a success confirms is stored. NotFound for unknown jobs lists the known ones.
   absl::StatusOr<std::string> Submit(const v1::JobConfig& config, const std::string& request_id);
-  absl::StatusOr<v1::JobStatus> Get(const std::string& job_id);     // "": the newest
+  absl::StatusOr<v1::JobStatus> Get(const std::string& job_id);  // "": the newest
   std::vector<v1::JobStatus> List();
   absl::StatusOr<v1::JobStatus> Cancel(const std::string& job_id);  // twice is once, as below
   absl::StatusOr<v1::JobStatus> Pause(const std::string& job_id);
@@ -91,14 +93,14 @@ class Coordinator {
   struct Active {
     StoredJob* job;
     AssignmentQueue training, evaluation;
-    bool loaded = false;                     // the queues hold what the store says
-    std::vector<uint32_t> row_members;       // of the row under way: episodes by group
-    std::vector<std::set<uint32_t>> row_results;   // members whose result is stored, by group
+    bool loaded = false;                          // the queues hold what the store says
+    std::vector<uint32_t> row_members;            // of the row under way: episodes by group
+    std::vector<std::set<uint32_t>> row_results;  // members whose result is stored, by group
     uint64_t row_left = 0, row_episodes = 0;
-    std::map<uint64_t, std::map<uint32_t, v1::RankUpdate>> reports;   // by update and rank
-    bool formed = false;                     // all ranks were told the job's newest generation
-    std::set<uint32_t> ready;                // of that generation
-    std::deque<v1::UpdateRecord> recent;     // of this arm, oldest first
+    std::map<uint64_t, std::map<uint32_t, v1::RankUpdate>> reports;  // by update and rank
+    bool formed = false;                  // all ranks were told the job's newest generation
+    std::set<uint32_t> ready;             // of that generation
+    std::deque<v1::UpdateRecord> recent;  // of this arm, oldest first
     absl::Time running_since, last_progress;
   };
   // Who a job waits for. `blocked`: nothing at all can go on without them.
@@ -152,12 +154,12 @@ class Coordinator {
   const CoordinatorOptions options_;
   CoordinatorMetrics metrics_;
 
-  mutable std::mutex mu_;                    // guards what follows; private methods need it held
+  mutable std::mutex mu_;  // guards what follows; private methods need it held
   std::unique_ptr<Store> store_;
-  std::deque<StoredJob> jobs_;               // in the order of submission; never shrinks
+  std::deque<StoredJob> jobs_;  // in the order of submission; never shrinks
   std::optional<Active> active_;
-  std::map<std::string, Actor> actors_;      // by name
-  std::map<uint32_t, Learner> learners_;     // by rank
+  std::map<std::string, Actor> actors_;   // by name
+  std::map<uint32_t, Learner> learners_;  // by rank
   absl::Time last_tick_;
 };
 

@@ -34,13 +34,14 @@ std::string Measured(Coordinator& coordinator) {
 }
 
 struct Outcomes {
-  std::map<std::string, std::string> assignments;   // by name
+  std::map<std::string, std::string> assignments;  // by name
   std::string measured;
 };
 
-// Runs the test job to its end. The second stage ends by its tokens: what is planned depends on what is
-// consumed, and must not depend on when.
-void RunJob(const std::string& name, int actors, uint64_t seed, uint64_t kills, Outcomes& outcomes) {
+// Runs the test job to its end. The second stage ends by its tokens: what is planned depends on
+// what is consumed, and must not depend on when.
+void RunJob(const std::string& name, int actors, uint64_t seed, uint64_t kills,
+            Outcomes& outcomes) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   TestCoordinator coordinator(name);
   v1::JobConfig config = TestConfig();
@@ -52,7 +53,7 @@ void RunJob(const std::string& name, int actors, uint64_t seed, uint64_t kills, 
   int steps = 0;
   while (coordinator->Get("")->state() == v1::RUNNING) {
     fleet.Step(steps < 20000 ? kills : 0);
-    if (steps % 50 == 0) {   // living members beat
+    if (steps % 50 == 0) {  // living members beat
       for (FakeActor& actor : fleet.actors) actor.Beat();
       for (FakeLearner& learner : fleet.learners) learner.Beat();
       coordinator.Pass(absl::Milliseconds(250));
@@ -62,7 +63,8 @@ void RunJob(const std::string& name, int actors, uint64_t seed, uint64_t kills, 
   ASSERT_EQ(coordinator->Get("")->state(), v1::SUCCEEDED) << coordinator->Get("")->error();
   for (const FakeActor& actor : fleet.actors) {
     for (const v1::Assignment& a : actor.received) {
-      const std::string key = absl::StrCat(a.evaluation(), " ", a.name().arm(), " ", a.row(), " ", a.name().group());
+      const std::string key =
+          absl::StrCat(a.evaluation(), " ", a.name().arm(), " ", a.row(), " ", a.name().group());
       const auto [known, added] = outcomes.assignments.try_emplace(key, a.SerializeAsString());
       EXPECT_EQ(known->second, a.SerializeAsString()) << key << " was assigned in two ways";
     }
@@ -96,7 +98,8 @@ TEST_F(CoordinatorTest, ARunWritesItsReportAndOneMetricsLinePerUpdate) {
   ASSERT_EQ(report.at("arms").size(), 2);
   EXPECT_EQ(report.at("job").at("state"), "SUCCEEDED");
   EXPECT_EQ(report.at("arms").at(0).at("matrix").size(), 4);
-  EXPECT_EQ(report.at("arms").at(1).at("matrix").size(), 3) << "random and before are shown in every arm";
+  EXPECT_EQ(report.at("arms").at(1).at("matrix").size(), 3)
+      << "random and before are shown in every arm";
   EXPECT_EQ(report.at("arms").at(1).at("final_weights_sha256"), "sha-2");
   EXPECT_EQ(report.at("arms").at(0).at("final_model"), "checkpoints/stage-2");
   EXPECT_FALSE(report.at("arms").at(0).at("measures").at("BWT").is_null());
@@ -186,7 +189,7 @@ TEST_F(TrainingTest, TheSameNameTakesTheOldStreamsPlace) {
   again.Join(2);
   EXPECT_FALSE(a.joined());
   EXPECT_THAT(Received(again), ElementsAre(0, 1));
-  a.Beat();   // a late message of the old stream harms nobody
+  a.Beat();  // a late message of the old stream harms nobody
   coordinator.Pass(absl::Seconds(1));
   EXPECT_TRUE(again.joined());
 }
@@ -202,9 +205,10 @@ TEST_F(TrainingTest, AnActorThatNamesNothingIsRefused) {
 TEST_F(TrainingTest, ALearnersJournalDecidesWhatIsDelivered) {
   a.Join(8);
   Received(a);
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(a.Play(0, learners));   // groups 0..3, journaled and delivered
+  for (int i = 0; i < 4; ++i)
+    ASSERT_TRUE(a.Play(0, learners));  // groups 0..3, journaled and delivered
   learners[1].Leave();
-  learners[1].LoseDisk();   // what it acknowledged is gone
+  learners[1].LoseDisk();  // what it acknowledged is gone
   learners[1].Join();
   for (FakeLearner& learner : learners) {
     while (learner.Hear()) {
@@ -251,7 +255,8 @@ TEST_F(TrainingTest, SaysWhoIsWaitedFor) {
   learners[0].Update();
   coordinator.Pass(absl::Seconds(2));
   EXPECT_EQ(Status(coordinator).progress().waiting_for(), "learner rank 1 to report update 0");
-  EXPECT_THAT(coordinator.metrics().Text(), HasSubstr("sojourn_waiting_seconds_total{for=\"groups\"}"));
+  EXPECT_THAT(coordinator.metrics().Text(),
+              HasSubstr("sojourn_waiting_seconds_total{for=\"groups\"}"));
 }
 
 TEST_F(TrainingTest, AReportThatComesTwiceCountsOnce) {
@@ -288,7 +293,8 @@ TEST_F(TrainingTest, FailuresForGoodEndTheJobWithTheirReason) {
   failed.mutable_failed()->set_error("unknown environment \"babyai\"");
   a.Say(failed);
   EXPECT_EQ(Status(coordinator).state(), v1::FAILED);
-  EXPECT_EQ(Status(coordinator).error(), "training group 0 cannot be played: unknown environment \"babyai\"");
+  EXPECT_EQ(Status(coordinator).error(),
+            "training group 0 cannot be played: unknown environment \"babyai\"");
   for (FakeLearner& learner : learners) {
     while (learner.Hear()) {
     }
@@ -345,7 +351,8 @@ TEST_F(CoordinatorTest, ARequestSubmitsOnceAndFaultsAreSaid) {
   EXPECT_EQ(*coordinator->Submit(TestConfig(), "r"), "test");
   EXPECT_EQ(*coordinator->Submit(TestConfig(), "s"), "test-2");
   EXPECT_EQ(coordinator->List().size(), 2);
-  EXPECT_THAT(coordinator->Submit(v1::JobConfig(), "").status().ToString(), HasSubstr("arms: missing"));
+  EXPECT_THAT(coordinator->Submit(v1::JobConfig(), "").status().ToString(),
+              HasSubstr("arms: missing"));
   EXPECT_THAT(coordinator->Get("tset").status().ToString(),
               HasSubstr("unknown job \"tset\"; known: test, test-2; did you mean \"test\"?"));
 }
@@ -360,7 +367,8 @@ TEST_F(CoordinatorTest, TheRandomRowNeedsNoLearners) {
     actor.Hear();
     actor.Play(0, learners);
   }
-  EXPECT_EQ(Status(coordinator).progress().phase(), "waiting for learner rank 0 to join, learner rank 1 to join");
+  EXPECT_EQ(Status(coordinator).progress().phase(),
+            "waiting for learner rank 0 to join, learner rank 1 to join");
   ASSERT_EQ(coordinator->Report("")->arms(0).rows_size(), 1);
   EXPECT_EQ(coordinator->Report("")->arms(0).rows(0).row(), "random");
 }

@@ -18,7 +18,8 @@ uint64_t EpisodesPerUpdate(const v1::JobConfig& config) {
   return uint64_t{config.rollout().groups_per_update()} * config.rollout().group_size();
 }
 
-// Whether the stage has a `stage_update`-th update, as far as is known now. Once false, it stays false.
+// Whether the stage has a `stage_update`-th update, as far as is known now. Once false, it stays
+// false.
 bool MayPlan(const JobPlan& plan, const CurriculumState& state, uint64_t stage_update) {
   const uint64_t limit = PlannedUpdates(plan.config, StageOf(plan, state));
   return !state.ending() && (limit == 0 || stage_update < limit);
@@ -34,8 +35,8 @@ int NeediestEntry(const v1::Stage& stage, const CurriculumState& state) {
   double best_deficit = 0;
   for (int i = 0; i < stage.mixture_size(); ++i) {
     const double share = stage.mixture(i).weight() / total_weight;
-    const double deficit = share * static_cast<double>(groups + 1) -
-                           static_cast<double>(state.entry_groups(i));
+    const double deficit =
+        share * static_cast<double>(groups + 1) - static_cast<double>(state.entry_groups(i));
     // Shares such as 1/3 are not exact: what differs by less than rounding does not differ.
     if (i == 0 || deficit > best_deficit + 1e-9) {
       best = i;
@@ -57,15 +58,16 @@ absl::Status DrawTask(const JobPlan& plan, const v1::MixtureEntry& entry, Random
                       v1::Assignment& assignment) {
   std::vector<const TaskCounts::Count*> candidates;
   for (const TaskCounts::Count& count : plan.counts.counts()) {
-    if (count.environment() == entry.environment() && count.difficulty() >= entry.min_difficulty() &&
+    if (count.environment() == entry.environment() &&
+        count.difficulty() >= entry.min_difficulty() &&
         count.difficulty() <= entry.max_difficulty() && count.train() > 0) {
       candidates.push_back(&count);
     }
   }
   if (candidates.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("environment \"", entry.environment(), "\" has no training tasks of difficulty ",
-                     entry.min_difficulty(), " to ", entry.max_difficulty()));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "environment \"", entry.environment(), "\" has no training tasks of difficulty ",
+        entry.min_difficulty(), " to ", entry.max_difficulty()));
   }
   Random random(key);
   const TaskCounts::Count& chosen = *candidates[random.Below(candidates.size())];
@@ -92,9 +94,12 @@ absl::Status PlanUpdate(const JobPlan& plan, Step& step) {
     state.set_entry_groups(chosen, state.entry_groups(chosen) + 1);
     // The arm's name, not its place: adding or reordering arms changes nothing in this one.
     const RandomKey key = RandomKey(arm.seed() != 0 ? arm.seed() : plan.config.seed())
-                              .With("arm").With(arm.name())
-                              .With("stage").With(state.stage())
-                              .With("group").With(group);
+                              .With("arm")
+                              .With(arm.name())
+                              .With("stage")
+                              .With(state.stage())
+                              .With("group")
+                              .With(group);
     v1::Assignment assignment;
     assignment.mutable_name()->set_job_id(plan.job_id);
     assignment.mutable_name()->set_arm(state.arm());

@@ -83,10 +83,10 @@ TEST(Curriculum, GoesThroughRowsStagesAndArmsToTheEnd) {
     }
     last = state;
   }
-  EXPECT_THAT(phases, ::testing::ElementsAre(
-                          "RANDOM_ROW0", "SAVE_BEFORE0", "BEFORE_ROW0", "TRAIN0", "SAVE_STAGE0",
-                          "STAGE_ROW0", "TRAIN0", "SAVE_STAGE0", "STAGE_ROW0", "TRAIN1",
-                          "SAVE_STAGE1", "STAGE_ROW1", "DONE1"));
+  EXPECT_THAT(phases,
+              ::testing::ElementsAre("RANDOM_ROW0", "SAVE_BEFORE0", "BEFORE_ROW0", "TRAIN0",
+                                     "SAVE_STAGE0", "STAGE_ROW0", "TRAIN0", "SAVE_STAGE0",
+                                     "STAGE_ROW0", "TRAIN1", "SAVE_STAGE1", "STAGE_ROW1", "DONE1"));
 }
 
 TEST(Curriculum, WithoutCellsOnlyStageCheckpointsRemain) {
@@ -108,7 +108,8 @@ TEST(Curriculum, PlansExactlyOneUpdatePerConsumedOneAndStaysWithinStaleness) {
   for (const v1::Assignment& a : RunToEnd(plan).assignments) {
     EXPECT_EQ(a.name().group(), next_group[a.name().arm()]++) << "groups are named in issue order";
     const uint64_t update = a.name().group() / groups;
-    // Arm 0: stage 1 has updates 0..3, stage 2 the rest, and none is played with an older stage's weights.
+    // Arm 0: stage 1 has updates 0..3, stage 2 the rest, and none is played with an older stage's
+    // weights.
     const uint64_t first = a.name().arm() == 0 && update >= 4 ? 4 : 0;
     EXPECT_EQ(a.policy_version(), std::max(first, update > 1 ? update - 1 : 0));
     EXPECT_EQ(a.learner_rank(), a.name().group() % 2);
@@ -186,7 +187,7 @@ TEST(Curriculum, HorizonStepsCountWithinTheStage) {
 TEST(Curriculum, AnEpisodeLimitEndsTheStageWithoutPlanningTooMuch) {
   JobPlan plan = TestPlan();
   v1::Advance& advance = *plan.config.mutable_arms(0)->mutable_stages(0)->mutable_advance();
-  advance.set_episodes(25);   // 8 an update: four updates
+  advance.set_episodes(25);  // 8 an update: four updates
   advance.set_updates(100);
   EXPECT_EQ(PlannedUpdates(plan.config, plan.config.arms(0).stages(0)), 4);
   for (const CurriculumState& state : RunToEnd(plan).states) {
@@ -200,7 +201,7 @@ TEST(Curriculum, ATokenLimitDrainsWhatIsPlannedAndThenEnds) {
   JobPlan plan = TestPlan();
   v1::Advance& advance = *plan.config.mutable_arms(0)->mutable_stages(0)->mutable_advance();
   advance.Clear();
-  advance.set_tokens(150);    // 80 an update: reached by the second, while the third is planned
+  advance.set_tokens(150);  // 80 an update: reached by the second, while the third is planned
   uint64_t end = 0;
   for (const CurriculumState& state : RunToEnd(plan).states) {
     if (state.phase() == CurriculumState::SAVE_STAGE && state.arm() == 0 && state.stage() == 0) {
@@ -230,7 +231,7 @@ TEST(Curriculum, ASuccessThresholdNeedsPatienceInARow) {
   go(4);
   EXPECT_TRUE(state.ending());
   EXPECT_EQ(state.phase(), CurriculumState::TRAIN);
-  go(0);   // the update that was planned already
+  go(0);  // the update that was planned already
   EXPECT_EQ(state.phase(), CurriculumState::SAVE_STAGE);
   EXPECT_EQ(state.version(), 5);
 }
@@ -270,7 +271,8 @@ TEST(Curriculum, NamesTheMixtureEntryThatHasNoTasks) {
   plan.config.mutable_evaluation()->clear_cells();
   const auto step = Next(plan, CurriculumState(), Start());
   ASSERT_FALSE(step.ok());
-  EXPECT_THAT(step.status().message(), HasSubstr("\"babyai\" has no training tasks of difficulty 7 to 9"));
+  EXPECT_THAT(step.status().message(),
+              HasSubstr("\"babyai\" has no training tasks of difficulty 7 to 9"));
 }
 
 }  // namespace

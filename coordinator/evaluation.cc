@@ -101,10 +101,12 @@ std::vector<v1::Assignment> PlanRow(const JobPlan& plan, uint32_t arm, uint32_t 
     assignment.set_mode(mode);
     assignment.set_want_transcript(mode != v1::GREEDY && task < evaluation.sample_trajectories());
     assignment.set_random_key(RandomKey(plan.config.seed())
-                                  .With("evaluation").With(cell.environment())
+                                  .With("evaluation")
+                                  .With(cell.environment())
                                   .With(static_cast<uint64_t>(cell.difficulty()))
                                   .With(static_cast<uint64_t>(task))
-                                  .With(static_cast<uint64_t>(mode)).value());
+                                  .With(static_cast<uint64_t>(mode))
+                                  .value());
     assignments.push_back(std::move(assignment));
   });
   return assignments;
@@ -129,7 +131,7 @@ v1::MatrixRow CollectRow(const JobPlan& plan, uint32_t arm, uint32_t row,
   ForEachAssignment(plan, row, [&](int cell, int64_t task, v1::PlayMode mode) {
     places.push_back({cell, task, mode == v1::GREEDY});
   });
-  std::map<std::pair<int, int64_t>, v1::TaskOutcome> outcomes;   // in cell and task order
+  std::map<std::pair<int, int64_t>, v1::TaskOutcome> outcomes;  // in cell and task order
   std::map<std::pair<int, int64_t>, v1::TranscriptSample> samples;
   for (const v1::EpisodeResult& result : results) {
     if (result.name().group() >= places.size()) continue;

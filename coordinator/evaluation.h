@@ -1,7 +1,7 @@
 // Rows of the transfer matrix as assignments.
 //
-// Every row measures the same tasks with the same random keys, whatever the arm and the stage: rows and
-// arms are compared with common random numbers.
+// Every row measures the same tasks with the same random keys, whatever the arm and the stage: rows
+// and arms are compared with common random numbers.
 #ifndef SOJOURN_COORDINATOR_EVALUATION_H_
 #define SOJOURN_COORDINATOR_EVALUATION_H_
 
@@ -14,7 +14,8 @@
 
 namespace sojourn::coordinator {
 
-// Rows are numbered within an arm. The first two are measured once, in arm 0, and shown in every arm.
+// Rows are numbered within an arm. The first two are measured once, in arm 0, and shown in every
+// arm.
 inline constexpr uint32_t kRandomRow = 0;
 inline constexpr uint32_t kBeforeRow = 1;
 inline uint32_t StageRow(uint32_t stage) { return 2 + stage; }
@@ -33,8 +34,8 @@ std::vector<v1::Assignment> PlanRow(const JobPlan& plan, uint32_t arm, uint32_t 
 // How many episodes a row has.
 uint64_t RowEpisodes(const JobPlan& plan, uint32_t row);
 
-// The row's results put together by cell and task, cells in the configuration's order. Tasks of which
-// no episode is known yet are left out.
+// The row's results put together by cell and task, cells in the configuration's order. Tasks of
+// which no episode is known yet are left out.
 v1::MatrixRow CollectRow(const JobPlan& plan, uint32_t arm, uint32_t row,
                          const std::vector<v1::EpisodeResult>& results);
 

@@ -60,9 +60,9 @@ TEST(Evaluation, RowsAreNamedAfterWhatWasTrained) {
 TEST(Evaluation, ResultsAreCollectedByCellAndTaskWhateverTheirOrder) {
   const JobPlan plan = TestPlan();
   std::vector<v1::EpisodeResult> results(3);
-  results[0].mutable_name()->set_group(9);   // cell 1, task 1, greedy
+  results[0].mutable_name()->set_group(9);  // cell 1, task 1, greedy
   results[0].set_success(true);
-  results[1].mutable_name()->set_group(6);   // cell 1, task 0, sampled
+  results[1].mutable_name()->set_group(6);  // cell 1, task 0, sampled
   results[1].set_member(1);
   results[1].set_turns(4);
   results[2].mutable_name()->set_group(6);

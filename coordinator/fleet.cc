@@ -48,7 +48,8 @@ void Coordinator::OnActor(const std::shared_ptr<ActorLink>& link, const v1::Acto
   const auto found = std::find_if(actors_.begin(), actors_.end(),
                                   [&](const auto& entry) { return entry.second.link == link; });
   if (found == actors_.end()) {
-    return link->Close(absl::FailedPreconditionError("say hello first: this stream holds no lease"));
+    return link->Close(
+        absl::FailedPreconditionError("say hello first: this stream holds no lease"));
   }
   Actor& actor = found->second;
   actor.heard = options_.now();
@@ -80,16 +81,18 @@ void Coordinator::OnActor(const std::shared_ptr<ActorLink>& link, const v1::Acto
 
 void Coordinator::HelloActor(const std::shared_ptr<ActorLink>& link, const v1::ActorHello& hello) {
   if (hello.actor().empty()) {
-    return link->Close(absl::InvalidArgumentError("hello names no actor; give it a name unique in the fleet"));
+    return link->Close(
+        absl::InvalidArgumentError("hello names no actor; give it a name unique in the fleet"));
   }
   if (const auto old = actors_.find(hello.actor()); old != actors_.end()) {
     if (old->second.link != link) {
-      old->second.link->Close(absl::AbortedError(
-          absl::StrCat("another stream says hello as ", hello.actor(), " and takes this one's place")));
+      old->second.link->Close(absl::AbortedError(absl::StrCat(
+          "another stream says hello as ", hello.actor(), " and takes this one's place")));
     }
     DropActor(old);
   }
-  spdlog::info("{} joins with {} slots and {} groups held", hello.actor(), hello.slots(), hello.held_size());
+  spdlog::info("{} joins with {} slots and {} groups held", hello.actor(), hello.slots(),
+               hello.held_size());
   Actor& actor = actors_[hello.actor()];
   actor.link = link;
   actor.heard = options_.now();
@@ -116,8 +119,9 @@ void Coordinator::HelloActor(const std::shared_ptr<ActorLink>& link, const v1::A
 
 void Coordinator::OnActorGone(const ActorLink* link) {
   std::lock_guard lock(mu_);
-  const auto found = std::find_if(actors_.begin(), actors_.end(),
-                                  [&](const auto& entry) { return entry.second.link.get() == link; });
+  const auto found = std::find_if(actors_.begin(), actors_.end(), [&](const auto& entry) {
+    return entry.second.link.get() == link;
+  });
   if (found == actors_.end()) return;
   DropActor(found);
   IssueWork();
@@ -142,7 +146,8 @@ void Coordinator::Welcome(Actor& actor) {
     welcome.set_run_directory(active_->job->run_directory);
     for (uint32_t rank = 0; rank < Ranks(); ++rank) {
       const auto learner = learners_.find(rank);
-      welcome.add_learner_addresses(learner == learners_.end() ? "" : learner->second.hello.address());
+      welcome.add_learner_addresses(learner == learners_.end() ? ""
+                                                               : learner->second.hello.address());
     }
   }
   actor.link->Send(message);
@@ -160,7 +165,7 @@ void Coordinator::OnResult(Actor& actor, const v1::EpisodeResult& result) {
   ack.set_row(result.row());
   ack.set_member(result.member());
   if (!IsCurrent(name.job_id(), name.arm()) || RowUnderWay(State()) != result.row()) {
-    return actor.link->Send(message);   // it was counted before, or nobody wants it any more
+    return actor.link->Send(message);  // it was counted before, or nobody wants it any more
   }
   if (!active_->loaded) {
     return actor.link->Close(absl::UnavailableError("the database cannot be read at present"));
@@ -173,12 +178,13 @@ void Coordinator::OnResult(Actor& actor, const v1::EpisodeResult& result) {
   }
   auto added = store_->AddResult(result);
   if (!added.ok()) {
-    return actor.link->Close(added.status());   // the actor comes back and sends it again
+    return actor.link->Close(added.status());  // the actor comes back and sends it again
   }
   actor.link->Send(message);
   if (!active_->row_results[group].insert(result.member()).second) return;
   active_->last_progress = options_.now();
-  if (active_->row_results[group].size() == active_->row_members[group]) active_->evaluation.Deliver(group);
+  if (active_->row_results[group].size() == active_->row_members[group])
+    active_->evaluation.Deliver(group);
   --active_->row_left;
   MeasureRow();
 }
@@ -198,9 +204,9 @@ void Coordinator::IssueWork() {
   for (AssignmentQueue* queue : {&active_->training, &active_->evaluation}) {
     if (!ready && !(queue == &active_->evaluation && random)) continue;
     while (queue->queued() > 0) {
-      auto roomiest = std::max_element(actors_.begin(), actors_.end(), [](const auto& a, const auto& b) {
-        return a.second.credits < b.second.credits;
-      });
+      auto roomiest = std::max_element(
+          actors_.begin(), actors_.end(),
+          [](const auto& a, const auto& b) { return a.second.credits < b.second.credits; });
       if (roomiest == actors_.end() || roomiest->second.credits == 0) return;
       --roomiest->second.credits;
       v1::CoordinatorToActor message;
@@ -212,7 +218,8 @@ void Coordinator::IssueWork() {
 
 // ---- learners -----------------------------------------------------------------------------------
 
-void Coordinator::OnLearner(const std::shared_ptr<LearnerLink>& link, const v1::LearnerMessage& message) {
+void Coordinator::OnLearner(const std::shared_ptr<LearnerLink>& link,
+                            const v1::LearnerMessage& message) {
   std::lock_guard lock(mu_);
   if (message.has_hello()) return HelloLearner(link, message.hello());
   const auto found = std::find_if(learners_.begin(), learners_.end(),
@@ -246,11 +253,12 @@ void Coordinator::OnLearner(const std::shared_ptr<LearnerLink>& link, const v1::
   IssueWork();
 }
 
-void Coordinator::HelloLearner(const std::shared_ptr<LearnerLink>& link, const v1::LearnerHello& hello) {
+void Coordinator::HelloLearner(const std::shared_ptr<LearnerLink>& link,
+                               const v1::LearnerHello& hello) {
   if (const auto old = learners_.find(hello.rank()); old != learners_.end()) {
     if (old->second.link != link) {
-      old->second.link->Close(absl::AbortedError(
-          absl::StrCat("another stream says hello as rank ", hello.rank(), " and takes this one's place")));
+      old->second.link->Close(absl::AbortedError(absl::StrCat(
+          "another stream says hello as rank ", hello.rank(), " and takes this one's place")));
     }
     DropLearner(old);
   }
@@ -265,8 +273,9 @@ void Coordinator::HelloLearner(const std::shared_ptr<LearnerLink>& link, const v
 
 void Coordinator::OnLearnerGone(const LearnerLink* link) {
   std::lock_guard lock(mu_);
-  const auto found = std::find_if(learners_.begin(), learners_.end(),
-                                  [&](const auto& entry) { return entry.second.link.get() == link; });
+  const auto found = std::find_if(learners_.begin(), learners_.end(), [&](const auto& entry) {
+    return entry.second.link.get() == link;
+  });
   if (found == learners_.end()) return;
   DropLearner(found);
   WelcomeAll();
@@ -293,8 +302,9 @@ void Coordinator::Rendezvous() {
     train.add_collective_addresses(learner->second.hello.collective_address());
   }
   StoredJob& job = *active_->job;
-  if (absl::Status stored = store_->SetGeneration(job.plan.job_id, job.generation + 1); !stored.ok()) {
-    return spdlog::error("{}; trying again", stored.ToString());   // in Tick
+  if (absl::Status stored = store_->SetGeneration(job.plan.job_id, job.generation + 1);
+      !stored.ok()) {
+    return spdlog::error("{}; trying again", stored.ToString());  // in Tick
   }
   ++job.generation;
   train.set_job_id(job.plan.job_id);
@@ -314,13 +324,15 @@ bool Coordinator::AllReady() const { return active_->formed && active_->ready.si
 void Coordinator::OnReady(uint32_t rank, const v1::LearnerReady& ready) {
   if (!IsCurrent(ready.job_id(), ready.arm()) || !active_->formed ||
       ready.generation() != active_->job->generation || rank >= Ranks()) {
-    return;   // of an older generation
+    return;  // of an older generation
   }
   const uint64_t per_update = active_->job->plan.config.rollout().groups_per_update();
   const uint64_t first = ready.version() * per_update;
-  const std::set<uint64_t> journaled(ready.journaled_groups().begin(), ready.journaled_groups().end());
+  const std::set<uint64_t> journaled(ready.journaled_groups().begin(),
+                                     ready.journaled_groups().end());
   if (ready.version() < State().version()) {
-    // It goes back to an older checkpoint: what its journal lacks of consumed groups is played again.
+    // It goes back to an older checkpoint: what its journal lacks of consumed groups is played
+    // again.
     auto groups = store_->LoadGroups(ready.job_id(), ready.arm(), first);
     if (!groups.ok()) return learners_.at(rank).link->Close(groups.status());
     for (const v1::Assignment& assignment : *groups) {
@@ -361,7 +373,7 @@ void Coordinator::AskForCheckpoint(uint32_t rank) {
 void Coordinator::OnRankUpdate(uint32_t rank, const v1::RankUpdate& update) {
   const bool current = IsCurrent(update.job_id(), update.arm());
   if (!current || update.update() < State().version()) {
-    if (current) {   // groups that were played again for a rank that went back
+    if (current) {  // groups that were played again for a rank that went back
       for (const v1::GroupConsumed& group : update.groups()) active_->training.Erase(group.group());
     }
     v1::CoordinatorToLearner ack;
@@ -370,8 +382,8 @@ void Coordinator::OnRankUpdate(uint32_t rank, const v1::RankUpdate& update) {
     ack.mutable_update_ack()->set_update(update.update());
     return learners_.at(rank).link->Send(ack);
   }
-  std::string fault = FaultIn(update, Ranks(), active_->job->plan.config.rollout().groups_per_update(),
-                              State().planned());
+  std::string fault = FaultIn(
+      update, Ranks(), active_->job->plan.config.rollout().groups_per_update(), State().planned());
   if (update.rank() != rank) fault = absl::StrCat("an update in the name of rank ", update.rank());
   if (!fault.empty()) {
     return EndJob(v1::FAILED, absl::StrCat("learner rank ", rank, " reported ", fault));
@@ -384,7 +396,7 @@ void Coordinator::OnRankUpdate(uint32_t rank, const v1::RankUpdate& update) {
 void Coordinator::OnCheckpoint(const v1::CheckpointSaved& saved) {
   if (!IsCurrent(saved.job_id(), saved.arm()) || saved.version() != State().version() ||
       saved.label() != CheckpointLabel(State()) || RowUnderWay(State()).has_value()) {
-    return;   // asked for again after a rendezvous, and known by now
+    return;  // asked for again after a rendezvous, and known by now
   }
   Event event;
   event.mutable_checkpoint_written()->set_version(saved.version());
@@ -393,7 +405,7 @@ void Coordinator::OnCheckpoint(const v1::CheckpointSaved& saved) {
   record.checkpoint = saved;
   if (absl::Status advanced = Advance(event, std::move(record)); !advanced.ok()) {
     spdlog::error("{}", advanced.ToString());
-    if (active_.has_value()) active_->formed = false;   // the next rendezvous asks for it again
+    if (active_.has_value()) active_->formed = false;  // the next rendezvous asks for it again
     return;
   }
   MeasureRow();
@@ -427,7 +439,7 @@ void Coordinator::Tick() {
     }
   }
   if (active_.has_value() && !active_->loaded) {
-    active_->formed = false;   // the learners' journals say again what is delivered
+    active_->formed = false;  // the learners' journals say again what is delivered
     if (absl::Status loaded = LoadWork(); !loaded.ok()) {
       spdlog::error("{}; trying again", loaded.ToString());
     }

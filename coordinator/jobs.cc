@@ -1,4 +1,5 @@
-// The users' side of the coordinator: what can be asked of jobs, and what they say about themselves.
+// The users' side of the coordinator: what can be asked of jobs, and what they say about
+// themselves.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -14,7 +15,8 @@
 namespace sojourn::coordinator {
 namespace {
 
-constexpr absl::Duration kStalled = absl::Seconds(2);   // without any progress: worth naming who is waited for
+constexpr absl::Duration kStalled =
+    absl::Seconds(2);  // without any progress: worth naming who is waited for
 
 bool HasEnded(v1::JobState state) {
   return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED;
@@ -23,9 +25,11 @@ bool HasEnded(v1::JobState state) {
 // "groups 12, 13", at most a handful of them.
 std::string GroupList(const std::vector<uint64_t>& groups) {
   constexpr size_t kShown = 6;
-  const std::vector<uint64_t> shown(groups.begin(), groups.begin() + std::min(groups.size(), kShown));
-  return absl::StrCat(groups.size() == 1 ? "group " : "groups ", absl::StrJoin(shown, ", "),
-                      groups.size() > kShown ? absl::StrCat(" and ", groups.size() - kShown, " more") : "");
+  const std::vector<uint64_t> shown(groups.begin(),
+                                    groups.begin() + std::min(groups.size(), kShown));
+  return absl::StrCat(
+      groups.size() == 1 ? "group " : "groups ", absl::StrJoin(shown, ", "),
+      groups.size() > kShown ? absl::StrCat(" and ", groups.size() - kShown, " more") : "");
 }
 
 std::string InOwnWords(const v1::Heartbeat& heartbeat) {
@@ -59,11 +63,12 @@ absl::StatusOr<StoredJob*> Coordinator::Find(const std::string& job_id) {
     known.push_back(job.plan.job_id);
   }
   if (known.empty()) return absl::NotFoundError("there are no jobs yet");
-  return absl::NotFoundError(absl::StrCat("unknown job \"", job_id, "\"; known: ",
-                                          absl::StrJoin(known, ", "), Suggest(job_id, known)));
+  return absl::NotFoundError(absl::StrCat(
+      "unknown job \"", job_id, "\"; known: ", absl::StrJoin(known, ", "), Suggest(job_id, known)));
 }
 
-absl::StatusOr<std::string> Coordinator::Submit(const v1::JobConfig& config, const std::string& request_id) {
+absl::StatusOr<std::string> Coordinator::Submit(const v1::JobConfig& config,
+                                                const std::string& request_id) {
   if (!request_id.empty()) {
     std::lock_guard lock(mu_);
     auto found = store_->FindRequest(request_id);
@@ -76,7 +81,7 @@ absl::StatusOr<std::string> Coordinator::Submit(const v1::JobConfig& config, con
   if (!counts.ok()) return counts.status();
 
   std::lock_guard lock(mu_);
-  if (!request_id.empty()) {   // the same request may have come twice at once
+  if (!request_id.empty()) {  // the same request may have come twice at once
     auto found = store_->FindRequest(request_id);
     if (!found.ok()) return found.status();
     if (found->has_value()) return **found;
@@ -85,7 +90,8 @@ absl::StatusOr<std::string> Coordinator::Submit(const v1::JobConfig& config, con
   for (const StoredJob& job : jobs_) taken.insert(job.plan.job_id);
   StoredJob job;
   job.plan.job_id = config.name();
-  for (int i = 2; taken.contains(job.plan.job_id); ++i) job.plan.job_id = absl::StrCat(config.name(), "-", i);
+  for (int i = 2; taken.contains(job.plan.job_id); ++i)
+    job.plan.job_id = absl::StrCat(config.name(), "-", i);
   job.plan.config = config;
   job.plan.counts = *std::move(counts);
   job.run_directory = absl::StrCat(options_.runs_directory, "/", job.plan.job_id);
@@ -118,7 +124,8 @@ absl::StatusOr<v1::JobStatus> Coordinator::Cancel(const std::string& job_id) {
   StoredJob& job = **found;
   if (job.state == v1::CANCELLED) return StatusOf(job);
   if (HasEnded(job.state)) {
-    return absl::FailedPreconditionError(absl::StrCat("job ", job.plan.job_id, " is over: ", v1::JobState_Name(job.state)));
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", job.plan.job_id, " is over: ", v1::JobState_Name(job.state)));
   }
   const bool active = active_.has_value() && active_->job == &job;
   absl::Status stored =
@@ -139,11 +146,14 @@ absl::StatusOr<v1::JobStatus> Coordinator::Pause(const std::string& job_id) {
   StoredJob& job = **found;
   if (job.state == v1::PAUSED) return StatusOf(job);
   if (HasEnded(job.state)) {
-    return absl::FailedPreconditionError(absl::StrCat("job ", job.plan.job_id, " is over: ", v1::JobState_Name(job.state)));
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", job.plan.job_id, " is over: ", v1::JobState_Name(job.state)));
   }
   const bool active = active_.has_value() && active_->job == &job;
   const double seconds = active ? RunningSeconds() : job.seconds;
-  if (absl::Status stored = store_->SetState(job.plan.job_id, v1::PAUSED, "", seconds); !stored.ok()) return stored;
+  if (absl::Status stored = store_->SetState(job.plan.job_id, v1::PAUSED, "", seconds);
+      !stored.ok())
+    return stored;
   job.state = v1::PAUSED;
   job.seconds = seconds;
   return StatusOf(job);
@@ -156,11 +166,13 @@ absl::StatusOr<v1::JobStatus> Coordinator::Resume(const std::string& job_id) {
   StoredJob& job = **found;
   if (job.state == v1::RUNNING || job.state == v1::QUEUED) return StatusOf(job);
   if (job.state != v1::PAUSED) {
-    return absl::FailedPreconditionError(absl::StrCat("job ", job.plan.job_id, " is over: ", v1::JobState_Name(job.state)));
+    return absl::FailedPreconditionError(
+        absl::StrCat("job ", job.plan.job_id, " is over: ", v1::JobState_Name(job.state)));
   }
   const bool active = active_.has_value() && active_->job == &job;
   const v1::JobState state = active ? v1::RUNNING : v1::QUEUED;
-  if (absl::Status stored = store_->SetState(job.plan.job_id, state, "", job.seconds); !stored.ok()) return stored;
+  if (absl::Status stored = store_->SetState(job.plan.job_id, state, "", job.seconds); !stored.ok())
+    return stored;
   job.state = state;
   if (active) active_->running_since = active_->last_progress = options_.now();
   StartNext();
@@ -196,7 +208,8 @@ v1::JobStatus Coordinator::StatusOf(const StoredJob& job) {
   progress.set_episodes(state.episodes());
   progress.set_tokens(state.tokens());
   const bool active = active_.has_value() && active_->job == &job;
-  progress.set_work_done(WorkDone(job.plan, state, active ? active_->row_episodes - active_->row_left : 0));
+  progress.set_work_done(
+      WorkDone(job.plan, state, active ? active_->row_episodes - active_->row_left : 0));
   if (active) {
     FillProgress(progress);
   } else if (job.state == v1::QUEUED) {
@@ -215,7 +228,8 @@ void Coordinator::FillProgress(v1::Progress& progress) {
   if (active_->job->state == v1::PAUSED) return progress.set_phase("paused");
   const Waiting waiting = WaitingFor();
   progress.set_waiting_for(waiting.text);
-  progress.set_phase(waiting.blocked ? absl::StrCat("waiting for ", waiting.text) : PhaseName(State().phase()));
+  progress.set_phase(waiting.blocked ? absl::StrCat("waiting for ", waiting.text)
+                                     : PhaseName(State().phase()));
   const double done = progress.work_done();
   if (done > 0.01) progress.set_seconds_left(RunningSeconds() * (1 - done) / done);
 }
@@ -227,7 +241,8 @@ Coordinator::Waiting Coordinator::WaitingFor() const {
   const absl::Duration overdue = std::max(kStalled, options_.lease * 0.4);
   const auto silence = [&](absl::Time heard) -> std::string {
     if (now - heard < overdue) return "";
-    return absl::StrCat(" (no heartbeat for ", std::lround(absl::ToDoubleSeconds(now - heard)), " s)");
+    return absl::StrCat(" (no heartbeat for ", std::lround(absl::ToDoubleSeconds(now - heard)),
+                        " s)");
   };
   const bool stalled = now - active_->last_progress >= kStalled;
   const CurriculumState& state = State();
@@ -242,7 +257,8 @@ Coordinator::Waiting Coordinator::WaitingFor() const {
       } else if (const std::string text = silence(learner->second.heard); !text.empty()) {
         silent.push_back(name + text);
       } else if (!active_->ready.contains(rank)) {
-        loading.push_back(absl::StrCat(name, " to load the arm", InOwnWords(learner->second.heartbeat)));
+        loading.push_back(
+            absl::StrCat(name, " to load the arm", InOwnWords(learner->second.heartbeat)));
       }
     }
     for (const auto* names : {&absent, &silent, &loading}) {
@@ -250,19 +266,23 @@ Coordinator::Waiting Coordinator::WaitingFor() const {
     }
     if (!CheckpointLabel(state).empty() && !RowUnderWay(state).has_value()) {
       if (!stalled) return {};
-      return {"learner", absl::StrCat("learner rank 0 to write the checkpoint of version ", state.version()), false};
+      return {"learner",
+              absl::StrCat("learner rank 0 to write the checkpoint of version ", state.version()),
+              false};
     }
   }
   const uint64_t groups = active_->job->plan.config.rollout().groups_per_update();
   const bool training = state.phase() == CurriculumState::TRAIN;
   const uint64_t first = training ? state.version() * groups : 0;
   const uint64_t end = training ? first + groups : active_->row_members.size();
-  const auto outstanding = (training ? active_->training : active_->evaluation).Outstanding(first, end);
+  const auto outstanding =
+      (training ? active_->training : active_->evaluation).Outstanding(first, end);
   if (!outstanding.empty() && actors_.empty()) return {"actor", "an actor to join", true};
   for (const auto& [name, held] : outstanding) {
     const auto actor = actors_.find(name);
     if (actor == actors_.end()) continue;
-    if (const std::string text = silence(actor->second.heard); !text.empty()) return {"actor", name + text, false};
+    if (const std::string text = silence(actor->second.heard); !text.empty())
+      return {"actor", name + text, false};
   }
   if (!stalled) return {};
   std::vector<std::string> parts;
@@ -270,7 +290,8 @@ Coordinator::Waiting Coordinator::WaitingFor() const {
     const auto actor = actors_.find(name);
     parts.push_back(actor == actors_.end()
                         ? absl::StrCat(GroupList(held), ", for which no actor has room")
-                        : absl::StrCat(GroupList(held), " played by ", name, InOwnWords(actor->second.heartbeat)));
+                        : absl::StrCat(GroupList(held), " played by ", name,
+                                       InOwnWords(actor->second.heartbeat)));
   }
   if (!parts.empty()) return {"groups", absl::StrJoin(parts, "; "), false};
   if (!training) return {};

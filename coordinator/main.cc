@@ -19,7 +19,8 @@ struct Flags {
 std::string Host(const std::string& address) { return address.substr(0, address.rfind(':')); }
 
 absl::Status Serve(const Flags& flags) {
-  if (absl::Status logging = InitLogging("coordinator", flags.log_level); !logging.ok()) return logging;
+  if (absl::Status logging = InitLogging("coordinator", flags.log_level); !logging.ok())
+    return logging;
   Metrics metrics;
   if (flags.metrics_port >= 0) {
     const auto port = metrics.Serve(Host(flags.listen) + ":" + std::to_string(flags.metrics_port));
@@ -50,15 +51,22 @@ absl::Status Serve(const Flags& flags) {
 int main(int argc, char** argv) {
   sojourn::InstallShutdown();
   sojourn::coordinator::Flags flags;
-  CLI::App app("Runs Sojourn's jobs: plans what actors play and what learners train, and keeps the results.");
-  app.add_option("--listen", flags.listen, "HOST:PORT to serve on; port 0 takes a free one")->capture_default_str();
+  CLI::App app(
+      "Runs Sojourn's jobs: plans what actors play and what learners train, and keeps the "
+      "results.");
+  app.add_option("--listen", flags.listen, "HOST:PORT to serve on; port 0 takes a free one")
+      ->capture_default_str();
   app.add_option("--data-dir", flags.data_dir, "folder of the database")->required();
-  app.add_option("--runs-dir", flags.runs_dir, "folder of the runs, shared with the learners")->required();
-  app.add_option("--metrics-port", flags.metrics_port, "serve /metrics here; 0 takes a free port; absent: not served")
+  app.add_option("--runs-dir", flags.runs_dir, "folder of the runs, shared with the learners")
+      ->required();
+  app.add_option("--metrics-port", flags.metrics_port,
+                 "serve /metrics here; 0 takes a free port; absent: not served")
       ->check(CLI::Range(0, 65535));
   app.add_option("--lease-ms", flags.lease_ms, "a member that is silent for so long has left")
-      ->check(CLI::Range(100, 3600000))->capture_default_str();
-  app.add_option("--log-level", flags.log_level, "debug, info, warning, error or off")->capture_default_str();
+      ->check(CLI::Range(100, 3600000))
+      ->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "debug, info, warning, error or off")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (absl::Status served = sojourn::coordinator::Serve(flags); !served.ok()) {
     std::fprintf(stderr, "sojourn-coordinator: %s\n", std::string(served.message()).c_str());

@@ -10,7 +10,7 @@
 namespace sojourn::coordinator {
 namespace {
 
-constexpr double kUnknownUpdates = 10;   // a stage's length when nothing can be said about it
+constexpr double kUnknownUpdates = 10;  // a stage's length when nothing can be said about it
 
 double StageEpisodes(const JobPlan& plan, const CurriculumState& state, const v1::Stage& stage) {
   const double per_update = static_cast<double>(plan.config.rollout().groups_per_update()) *
@@ -39,15 +39,18 @@ double WorkDone(const JobPlan& plan, const CurriculumState& state, uint64_t row_
         present && row == number ? static_cast<double>(row_results) : 0);
   };
   if (HasEvaluation(plan.config)) {
-    if (plan.config.evaluation().random_row()) add_row(state.phase() > State::RANDOM_ROW, true, kRandomRow);
+    if (plan.config.evaluation().random_row())
+      add_row(state.phase() > State::RANDOM_ROW, true, kRandomRow);
     add_row(state.phase() > State::BEFORE_ROW, true, kBeforeRow);
   }
   for (uint32_t arm = 0; arm < plan.config.arms_size(); ++arm) {
     const v1::Arm& config = plan.config.arms(static_cast<int>(arm));
     for (uint32_t stage = 0; stage < config.stages_size(); ++stage) {
-      const bool present = arm == state.arm() && stage == state.stage() && state.phase() >= State::TRAIN;
-      const bool behind = state.phase() == State::DONE || arm < state.arm() ||
-                          (arm == state.arm() && state.phase() >= State::TRAIN && stage < state.stage());
+      const bool present =
+          arm == state.arm() && stage == state.stage() && state.phase() >= State::TRAIN;
+      const bool behind =
+          state.phase() == State::DONE || arm < state.arm() ||
+          (arm == state.arm() && state.phase() >= State::TRAIN && stage < state.stage());
       add(behind || (present && state.phase() > State::TRAIN),
           StageEpisodes(plan, state, config.stages(static_cast<int>(stage))),
           present ? static_cast<double>(state.stage_episodes()) : 0);

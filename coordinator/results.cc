@@ -175,7 +175,7 @@ const v1::MatrixRow* FindRow(const v1::ArmResults& arm, const std::string& name)
 
 Measures ComputeMeasures(const v1::Arm& arm, const v1::ArmResults& results, bool greedy) {
   Measures measures;
-  std::vector<const v1::MatrixRow*> rows;   // R[0], then after each stage
+  std::vector<const v1::MatrixRow*> rows;  // R[0], then after each stage
   for (const v1::MatrixRow& row : results.rows()) {
     if (row.row() != "random") rows.push_back(&row);
   }

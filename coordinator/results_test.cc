@@ -7,7 +7,8 @@
 namespace sojourn::coordinator {
 namespace {
 
-// A row with one cell per environment, in TestConfig's order; success as given, over ten tasks of ten.
+// A row with one cell per environment, in TestConfig's order; success as given, over ten tasks of
+// ten.
 void AddRow(v1::ArmResults& arm, const std::string& name, std::vector<int> successes_of_ten) {
   v1::MatrixRow& row = *arm.add_rows();
   row.set_row(name);
@@ -39,8 +40,8 @@ v1::Results Sequential() {
   arm.add_trained("textcraft");
   // Stage 1 trains babyai 1..2, stage 2 textcraft 1.
   AddRow(arm, "random", {1, 1, 1});
-  AddRow(arm, "before", {2, 4, 1});            // R[0] = .3, .1
-  AddRow(arm, "after 1: babyai", {8, 8, 3});   // R[1] = .8, .3
+  AddRow(arm, "before", {2, 4, 1});              // R[0] = .3, .1
+  AddRow(arm, "after 1: babyai", {8, 8, 3});     // R[1] = .8, .3
   AddRow(arm, "after 2: textcraft", {7, 5, 9});  // R[2] = .6, .9
   return results;
 }
@@ -48,7 +49,8 @@ v1::Results Sequential() {
 TEST(Results, MeasuresMatchTheirFormulas) {
   const v1::Results results = Sequential();
   for (const bool greedy : {false, true}) {
-    const Measures measures = ComputeMeasures(results.status().config().arms(0), results.arms(0), greedy);
+    const Measures measures =
+        ComputeMeasures(results.status().config().arms(0), results.arms(0), greedy);
     EXPECT_NEAR(*measures.average_accuracy, (0.6 + 0.9) / 2, 1e-12);
     EXPECT_NEAR(*measures.backward_transfer, 0.6 - 0.8, 1e-12);
     EXPECT_NEAR(*measures.forward_transfer, 0.3 - 0.1, 1e-12);

@@ -11,18 +11,20 @@
 namespace sojourn::coordinator {
 namespace {
 
-constexpr auto kTick = std::chrono::milliseconds(250);   // and so at most four statuses a second
+constexpr auto kTick = std::chrono::milliseconds(250);  // and so at most four statuses a second
 constexpr absl::Duration kShutdownGrace = absl::Milliseconds(200);
 
 // Times one call or message of a method.
 class Timer {
  public:
   Timer(Metrics& metrics, const char* method)
-      : histogram_(metrics.Histogram("sojourn_rpc_seconds", "Time to handle a call, or a message of a stream",
+      : histogram_(metrics.Histogram("sojourn_rpc_seconds",
+                                     "Time to handle a call, or a message of a stream",
                                      SecondsBuckets(), {{"method", method}})),
         begin_(std::chrono::steady_clock::now()) {}
   ~Timer() {
-    histogram_.Observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count());
+    histogram_.Observe(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count());
   }
 
  private:
@@ -33,7 +35,8 @@ class Timer {
 template <typename Request, typename Response>
 class StreamLink : public Link<Response> {
  public:
-  explicit StreamLink(std::shared_ptr<BidiServer<Request, Response>> stream) : stream_(std::move(stream)) {}
+  explicit StreamLink(std::shared_ptr<BidiServer<Request, Response>> stream)
+      : stream_(std::move(stream)) {}
   void Send(const Response& message) override {
     // A peer that reads nothing for a thousand messages is as good as gone.
     if (!stream_->Write(message).ok()) stream_->Cancel();
@@ -56,8 +59,8 @@ bool HasEnded(v1::JobState state) {
 }  // namespace
 
 template <typename Call>
-grpc::ServerUnaryReactor* JobServiceImpl::Answer(grpc::CallbackServerContext* context, const char* method,
-                                                 Call call) {
+grpc::ServerUnaryReactor* JobServiceImpl::Answer(grpc::CallbackServerContext* context,
+                                                 const char* method, Call call) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const Timer timer(metrics_, method);
   reactor->Finish(ToGrpcStatus(call()));
@@ -65,7 +68,8 @@ grpc::ServerUnaryReactor* JobServiceImpl::Answer(grpc::CallbackServerContext* co
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Submit(grpc::CallbackServerContext* context,
-                                                 const v1::SubmitRequest* request, v1::SubmitResponse* response) {
+                                                 const v1::SubmitRequest* request,
+                                                 v1::SubmitResponse* response) {
   return Answer(context, "Submit", [&]() -> absl::Status {
     auto job_id = coordinator_.Submit(request->config(), request->request_id());
     if (job_id.ok()) response->set_job_id(*job_id);
@@ -73,13 +77,15 @@ grpc::ServerUnaryReactor* JobServiceImpl::Submit(grpc::CallbackServerContext* co
   });
 }
 
-grpc::ServerUnaryReactor* JobServiceImpl::Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
+grpc::ServerUnaryReactor* JobServiceImpl::Get(grpc::CallbackServerContext* context,
+                                              const v1::GetRequest* request,
                                               v1::JobStatus* response) {
-  return Answer(context, "Get", [&] { return Copy(coordinator_.Get(request->job_id()), response); });
+  return Answer(context, "Get",
+                [&] { return Copy(coordinator_.Get(request->job_id()), response); });
 }
 
-grpc::ServerUnaryReactor* JobServiceImpl::List(grpc::CallbackServerContext* context, const v1::ListRequest*,
-                                               v1::ListResponse* response) {
+grpc::ServerUnaryReactor* JobServiceImpl::List(grpc::CallbackServerContext* context,
+                                               const v1::ListRequest*, v1::ListResponse* response) {
   return Answer(context, "List", [&] {
     for (v1::JobStatus& status : coordinator_.List()) *response->add_jobs() = std::move(status);
     return absl::OkStatus();
@@ -87,22 +93,29 @@ grpc::ServerUnaryReactor* JobServiceImpl::List(grpc::CallbackServerContext* cont
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Cancel(grpc::CallbackServerContext* context,
-                                                 const v1::CancelRequest* request, v1::JobStatus* response) {
-  return Answer(context, "Cancel", [&] { return Copy(coordinator_.Cancel(request->job_id()), response); });
+                                                 const v1::CancelRequest* request,
+                                                 v1::JobStatus* response) {
+  return Answer(context, "Cancel",
+                [&] { return Copy(coordinator_.Cancel(request->job_id()), response); });
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Pause(grpc::CallbackServerContext* context,
-                                                const v1::PauseRequest* request, v1::JobStatus* response) {
-  return Answer(context, "Pause", [&] { return Copy(coordinator_.Pause(request->job_id()), response); });
+                                                const v1::PauseRequest* request,
+                                                v1::JobStatus* response) {
+  return Answer(context, "Pause",
+                [&] { return Copy(coordinator_.Pause(request->job_id()), response); });
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Resume(grpc::CallbackServerContext* context,
-                                                 const v1::ResumeRequest* request, v1::JobStatus* response) {
-  return Answer(context, "Resume", [&] { return Copy(coordinator_.Resume(request->job_id()), response); });
+                                                 const v1::ResumeRequest* request,
+                                                 v1::JobStatus* response) {
+  return Answer(context, "Resume",
+                [&] { return Copy(coordinator_.Resume(request->job_id()), response); });
 }
 
 grpc::ServerUnaryReactor* JobServiceImpl::Report(grpc::CallbackServerContext* context,
-                                                 const v1::ReportRequest* request, v1::ReportResponse* response) {
+                                                 const v1::ReportRequest* request,
+                                                 v1::ReportResponse* response) {
   return Answer(context, "Report", [&]() -> absl::Status {
     auto results = coordinator_.Report(request->job_id());
     if (results.ok()) *response->mutable_results() = *std::move(results);
@@ -113,7 +126,8 @@ grpc::ServerUnaryReactor* JobServiceImpl::Report(grpc::CallbackServerContext* co
 // One Watch call. Lives until OnDone, and as long as a tick still looks at it.
 class JobServiceImpl::Watcher : public grpc::ServerWriteReactor<v1::JobStatus> {
  public:
-  Watcher(JobServiceImpl& service, std::string job_id) : service_(service), job_id_(std::move(job_id)) {}
+  Watcher(JobServiceImpl& service, std::string job_id)
+      : service_(service), job_id_(std::move(job_id)) {}
 
   // Writes the status if it is another one than last time and nothing is being written.
   void Show() {
@@ -124,7 +138,7 @@ class JobServiceImpl::Watcher : public grpc::ServerWriteReactor<v1::JobStatus> {
       finished_ = true;
       return Finish(ToGrpcStatus(status.status()));
     }
-    if (job_id_.empty()) job_id_ = status->job_id();   // the newest now, and it stays that one
+    if (job_id_.empty()) job_id_ = status->job_id();  // the newest now, and it stays that one
     std::string bytes = status->SerializeAsString();
     if (bytes == shown_) return;
     shown_ = std::move(bytes);
@@ -156,9 +170,9 @@ class JobServiceImpl::Watcher : public grpc::ServerWriteReactor<v1::JobStatus> {
   void OnDone() override { service_.Remove(this); }
 
   JobServiceImpl& service_;
-  std::mutex mu_;            // guards what follows
+  std::mutex mu_;  // guards what follows
   std::string job_id_;
-  v1::JobStatus status_;     // being written
+  v1::JobStatus status_;  // being written
   std::string shown_;
   bool writing_ = false, cancelled_ = false, finished_ = false;
 };
@@ -192,7 +206,8 @@ grpc::ServerBidiReactor<v1::ActorMessage, v1::CoordinatorToActor>* FleetServiceI
     grpc::CallbackServerContext* context) {
   using Stream = BidiServer<v1::ActorMessage, v1::CoordinatorToActor>;
   return Stream::Accept(context, [this](std::shared_ptr<Stream> stream) -> Stream::Handlers {
-    auto link = std::make_shared<StreamLink<v1::ActorMessage, v1::CoordinatorToActor>>(std::move(stream));
+    auto link =
+        std::make_shared<StreamLink<v1::ActorMessage, v1::CoordinatorToActor>>(std::move(stream));
     return {.on_read =
                 [this, link](v1::ActorMessage message) {
                   const Timer timer(metrics_, "Act");
@@ -207,7 +222,8 @@ grpc::ServerBidiReactor<v1::LearnerMessage, v1::CoordinatorToLearner>* FleetServ
     grpc::CallbackServerContext* context) {
   using Stream = BidiServer<v1::LearnerMessage, v1::CoordinatorToLearner>;
   return Stream::Accept(context, [this](std::shared_ptr<Stream> stream) -> Stream::Handlers {
-    auto link = std::make_shared<StreamLink<v1::LearnerMessage, v1::CoordinatorToLearner>>(std::move(stream));
+    auto link = std::make_shared<StreamLink<v1::LearnerMessage, v1::CoordinatorToLearner>>(
+        std::move(stream));
     return {.on_read =
                 [this, link](v1::LearnerMessage message) {
                   const Timer timer(metrics_, "Learn");
@@ -221,9 +237,8 @@ grpc::ServerBidiReactor<v1::LearnerMessage, v1::CoordinatorToLearner>* FleetServ
 CoordinatorServer::CoordinatorServer(Coordinator& coordinator, Metrics& metrics)
     : coordinator_(coordinator), jobs_(coordinator, metrics), fleet_(coordinator, metrics) {}
 
-absl::StatusOr<std::unique_ptr<CoordinatorServer>> CoordinatorServer::Start(Coordinator& coordinator,
-                                                                            Metrics& metrics,
-                                                                            const std::string& address) {
+absl::StatusOr<std::unique_ptr<CoordinatorServer>> CoordinatorServer::Start(
+    Coordinator& coordinator, Metrics& metrics, const std::string& address) {
   std::unique_ptr<CoordinatorServer> server(new CoordinatorServer(coordinator, metrics));
   auto rpc = RpcServer::Start({&server->jobs_, &server->fleet_}, address);
   if (!rpc.ok()) return rpc.status();

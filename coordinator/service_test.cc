@@ -17,7 +17,8 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kLong = absl::Seconds(30);
 
-// A coordinator that serves on loopback and can be killed and started again on the same store and port.
+// A coordinator that serves on loopback and can be killed and started again on the same store and
+// port.
 class ServiceTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -35,7 +36,8 @@ class ServiceTest : public ::testing::Test {
     CoordinatorOptions options;
     options.runs_directory = folder_ + "/runs";
     options.validate = [](const v1::JobConfig& config) {
-      return config.arms_size() > 0 ? absl::OkStatus() : absl::InvalidArgumentError("arms: missing");
+      return config.arms_size() > 0 ? absl::OkStatus()
+                                    : absl::InvalidArgumentError("arms: missing");
     };
     options.count_tasks = [](const v1::JobConfig&) { return TestCounts(); };
     auto coordinator = Coordinator::Open(*std::move(store), options, metrics_);
@@ -50,7 +52,9 @@ class ServiceTest : public ::testing::Test {
     server_.reset();
     coordinator_.reset();
   }
-  std::unique_ptr<v1::JobService::Stub> Jobs() { return v1::JobService::NewStub(MakeChannel(address_)); }
+  std::unique_ptr<v1::JobService::Stub> Jobs() {
+    return v1::JobService::NewStub(MakeChannel(address_));
+  }
   absl::StatusOr<std::string> Submit(const v1::JobConfig& config) {
     grpc::ClientContext context;
     SetTimeout(context, kLong);
@@ -87,12 +91,12 @@ class ServiceTest : public ::testing::Test {
   std::string address_;
 };
 
-// Members with real streams: each answers what it hears at once, and comes back when its stream breaks.
-// What learners keep is shared memory here; trajectories need no stream of their own.
+// Members with real streams: each answers what it hears at once, and comes back when its stream
+// breaks. What learners keep is shared memory here; trajectories need no stream of their own.
 struct Disk {
   std::mutex mu;
   std::condition_variable changed;
-  std::map<uint32_t, std::map<uint64_t, v1::GroupConsumed>> journal;   // by arm
+  std::map<uint32_t, std::map<uint64_t, v1::GroupConsumed>> journal;  // by arm
 };
 
 class StreamLearner {
@@ -153,7 +157,7 @@ class StreamLearner {
         inbox_.pop_front();
         if (message.has_train()) {
           train_ = message.train();
-          version_ = 0;   // no checkpoints of its own: the journal is replayed from the beginning
+          version_ = 0;  // no checkpoints of its own: the journal is replayed from the beginning
           v1::LearnerMessage ready;
           ready.mutable_ready()->set_job_id(train_->job_id());
           ready.mutable_ready()->set_arm(train_->arm());
@@ -167,7 +171,8 @@ class StreamLearner {
         }
       }
       if (train_.has_value()) Train(stream);
-      if (save_.has_value() && train_.has_value() && save_->version() == version_ && save_->arm() == train_->arm()) {
+      if (save_.has_value() && train_.has_value() && save_->version() == version_ &&
+          save_->arm() == train_->arm()) {
         v1::LearnerMessage saved;
         saved.mutable_checkpoint()->set_job_id(save_->job_id());
         saved.mutable_checkpoint()->set_arm(save_->arm());
@@ -212,7 +217,8 @@ class StreamLearner {
   std::thread thread_;
 };
 
-// Plays every assignment as soon as it comes; what was not acknowledged is sent again on a new stream.
+// Plays every assignment as soon as it comes; what was not acknowledged is sent again on a new
+// stream.
 class StreamActor {
  public:
   using Stream = BidiClient<v1::ActorMessage, v1::CoordinatorToActor>;
@@ -268,7 +274,8 @@ class StreamActor {
       }
       std::unique_lock lock(mu_);
       while (!stop_ && !over_) {
-        changed_.wait_for(lock, std::chrono::milliseconds(500), [&] { return stop_ || over_ || !inbox_.empty(); });
+        changed_.wait_for(lock, std::chrono::milliseconds(500),
+                          [&] { return stop_ || over_ || !inbox_.empty(); });
         std::deque<v1::CoordinatorToActor> inbox;
         inbox.swap(inbox_);
         lock.unlock();
@@ -316,8 +323,8 @@ class StreamActor {
 
   Disk& disk_;
   const std::string address_, name_;
-  std::map<std::string, v1::EpisodeResult> unacknowledged_;   // used by thread_ alone
-  std::mutex mu_;   // guards what follows
+  std::map<std::string, v1::EpisodeResult> unacknowledged_;  // used by thread_ alone
+  std::mutex mu_;                                            // guards what follows
   std::condition_variable changed_;
   bool stop_ = false, over_ = false;
   std::deque<v1::CoordinatorToActor> inbox_;

@@ -32,11 +32,11 @@ double Mean(const std::vector<double>& values) {
 
 Interval WilsonInterval(double proportion, size_t trials) {
   if (trials == 0) return {0, 1};
-  constexpr double z = 1.959963984540054;   // the normal distribution's 97.5% point
+  constexpr double z = 1.959963984540054;  // the normal distribution's 97.5% point
   const double n = static_cast<double>(trials);
   const double centre = (proportion + z * z / (2 * n)) / (1 + z * z / n);
-  const double half = z / (1 + z * z / n) *
-                      std::sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n));
+  const double half =
+      z / (1 + z * z / n) * std::sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n));
   return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
 }
 
@@ -47,7 +47,8 @@ Interval DifferenceInterval(const std::vector<double>& differences) {
   std::vector<double> means(kResamples);
   for (double& mean : means) {
     double sum = 0;
-    for (size_t i = 0; i < differences.size(); ++i) sum += differences[random.Below(differences.size())];
+    for (size_t i = 0; i < differences.size(); ++i)
+      sum += differences[random.Below(differences.size())];
     mean = sum / static_cast<double>(differences.size());
   }
   std::sort(means.begin(), means.end());

@@ -1,4 +1,5 @@
-// Means with intervals over tasks. Episodes of one task are not independent, so tasks are what is resampled.
+// Means with intervals over tasks. Episodes of one task are not independent, so tasks are what is
+// resampled.
 #ifndef SOJOURN_COORDINATOR_STATISTICS_H_
 #define SOJOURN_COORDINATOR_STATISTICS_H_
 
@@ -11,15 +12,17 @@ struct Interval {
   double low = 0, high = 0;
 };
 
-double Mean(const std::vector<double>& values);   // 0 for none
+double Mean(const std::vector<double>& values);  // 0 for none
 
-// The 95% interval of the mean of `values`, one per task: percentile bootstrap (Efron 1979) with 2000
-// resamples, drawn from a fixed key, so that the same data has the same interval. When all tasks have
-// the same value a bootstrap has no width; then `values` are taken as proportions, and it is Wilson's
-// interval with as many trials as there are tasks, which is wide: few tasks that agree prove little.
+// The 95% interval of the mean of `values`, one per task: percentile bootstrap (Efron 1979) with
+// 2000 resamples, drawn from a fixed key, so that the same data has the same interval. When all
+// tasks have the same value a bootstrap has no width; then `values` are taken as proportions, and
+// it is Wilson's interval with as many trials as there are tasks, which is wide: few tasks that
+// agree prove little.
 Interval BootstrapInterval(const std::vector<double>& values);
 
-// The same for the mean of differences, which are not proportions: no width when they are all equal.
+// The same for the mean of differences, which are not proportions: no width when they are all
+// equal.
 Interval DifferenceInterval(const std::vector<double>& differences);
 
 // Wilson's 95% score interval (1927) for a proportion seen in `trials` trials; [0, 1] without any.

@@ -14,7 +14,7 @@ TEST(Statistics, WilsonMatchesHandComputedIntervals) {
   const Interval eight = WilsonInterval(0.8, 10);
   EXPECT_NEAR(eight.low, 0.4902, 1e-4);
   EXPECT_NEAR(eight.high, 0.9433, 1e-4);
-  const Interval none = WilsonInterval(0, 10);   // [0, z2 / (n + z2)]
+  const Interval none = WilsonInterval(0, 10);  // [0, z2 / (n + z2)]
   EXPECT_EQ(none.low, 0);
   EXPECT_NEAR(none.high, 0.27753, 1e-5);
   EXPECT_NEAR(WilsonInterval(1, 10).low, 1 - none.high, 1e-12);

@@ -50,7 +50,8 @@ class Store::Statement {
   Statement& Real(double value) { return Bind(sqlite3_bind_double(statement_, ++bound_, value)); }
   Statement& Message(const google::protobuf::MessageLite& message) {
     const std::string bytes = message.SerializeAsString();
-    return Bind(sqlite3_bind_blob64(statement_, ++bound_, bytes.data(), bytes.size(), SQLITE_TRANSIENT));
+    return Bind(
+        sqlite3_bind_blob64(statement_, ++bound_, bytes.data(), bytes.size(), SQLITE_TRANSIENT));
   }
 
   // True: there is a row to read.
@@ -94,7 +95,8 @@ class Store::Statement {
 };
 
 absl::Status Store::Error(const std::string& doing) const {
-  return absl::UnavailableError(absl::StrCat("the coordinator's database: ", sqlite3_errmsg(database_), " (", doing, ")"));
+  return absl::UnavailableError(
+      absl::StrCat("the coordinator's database: ", sqlite3_errmsg(database_), " (", doing, ")"));
 }
 
 absl::Status Store::Execute(const char* sql) {
@@ -134,9 +136,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
   }
   if (version == kSchemaVersion) return store;
   if (version != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, ": written with schema version ", version, ", this program reads version ",
-                     kSchemaVersion, "; use the program that wrote it, or another --data-dir"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, ": written with schema version ", version, ", this program reads version ",
+        kSchemaVersion, "; use the program that wrote it, or another --data-dir"));
   }
   absl::Status made = store->Transact([&] {
     if (absl::Status schema = store->Execute(kSchema); !schema.ok()) return schema;
@@ -162,15 +164,22 @@ absl::Status Store::AddJob(const StoredJob& job, const std::string& request_id) 
                       "curriculum, generation, seconds) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   statement.Text(job.plan.job_id);
   request_id.empty() ? statement.Null() : statement.Text(request_id);
-  return statement.Message(job.plan.config).Message(job.plan.counts).Text(job.run_directory)
-      .Int(job.state).Text(job.error).Message(job.curriculum).Int(job.generation).Real(job.seconds)
+  return statement.Message(job.plan.config)
+      .Message(job.plan.counts)
+      .Text(job.run_directory)
+      .Int(job.state)
+      .Text(job.error)
+      .Message(job.curriculum)
+      .Int(job.generation)
+      .Real(job.seconds)
       .Run();
 }
 
 absl::StatusOr<std::vector<StoredJob>> Store::LoadJobs() {
-  Statement statement(*this,
-                      "SELECT id, config, counts, run_directory, state, error, curriculum, generation, "
-                      "seconds FROM jobs ORDER BY number");
+  Statement statement(
+      *this,
+      "SELECT id, config, counts, run_directory, state, error, curriculum, generation, "
+      "seconds FROM jobs ORDER BY number");
   std::vector<StoredJob> jobs;
   for (;;) {
     auto row = statement.Step();
@@ -178,9 +187,9 @@ absl::StatusOr<std::vector<StoredJob>> Store::LoadJobs() {
     if (!*row) return jobs;
     StoredJob& job = jobs.emplace_back();
     job.plan.job_id = statement.GetText(0);
-    for (absl::Status read : {statement.GetMessage(1, job.plan.config),
-                              statement.GetMessage(2, job.plan.counts),
-                              statement.GetMessage(6, job.curriculum)}) {
+    for (absl::Status read :
+         {statement.GetMessage(1, job.plan.config), statement.GetMessage(2, job.plan.counts),
+          statement.GetMessage(6, job.curriculum)}) {
       if (!read.ok()) return read;
     }
     job.run_directory = statement.GetText(3);
@@ -210,8 +219,11 @@ absl::Status Store::Append(const std::string& job, uint32_t arm, const EventReco
     if (absl::Status done = event.Text(job).Message(record.event).Run(); !done.ok()) return done;
     for (const v1::Assignment& assignment : record.planned) {
       Statement group(*this, "INSERT INTO training_groups VALUES(?, ?, ?, ?)");
-      absl::Status done = group.Text(job).Int(assignment.name().arm()).Int(assignment.name().group())
-                              .Message(assignment).Run();
+      absl::Status done = group.Text(job)
+                              .Int(assignment.name().arm())
+                              .Int(assignment.name().group())
+                              .Message(assignment)
+                              .Run();
       if (!done.ok()) return done;
     }
     if (record.update.has_value()) {
@@ -223,8 +235,12 @@ absl::Status Store::Append(const std::string& job, uint32_t arm, const EventReco
     if (record.checkpoint.has_value()) {
       const v1::CheckpointSaved& saved = *record.checkpoint;
       Statement checkpoint(*this, "INSERT OR REPLACE INTO checkpoints VALUES(?, ?, ?, ?, ?)");
-      absl::Status done = checkpoint.Text(job).Int(arm).Int(saved.version()).Text(saved.label())
-                              .Message(saved).Run();
+      absl::Status done = checkpoint.Text(job)
+                              .Int(arm)
+                              .Int(saved.version())
+                              .Text(saved.label())
+                              .Message(saved)
+                              .Run();
       if (!done.ok()) return done;
     }
     Statement state(*this, "UPDATE jobs SET curriculum = ?, seconds = ? WHERE id = ?");
@@ -241,7 +257,8 @@ absl::StatusOr<std::vector<Message>> Store::LoadMessages(Statement& statement) {
     auto row = statement.Step();
     if (!row.ok()) return row.status();
     if (!*row) return messages;
-    if (absl::Status read = statement.GetMessage(0, messages.emplace_back()); !read.ok()) return read;
+    if (absl::Status read = statement.GetMessage(0, messages.emplace_back()); !read.ok())
+      return read;
   }
 }
 
@@ -252,22 +269,28 @@ absl::StatusOr<std::vector<Event>> Store::LoadEvents(const std::string& job) {
 
 absl::StatusOr<std::vector<v1::Assignment>> Store::LoadGroups(const std::string& job, uint32_t arm,
                                                               uint64_t first) {
-  Statement statement(*this,
-                      "SELECT assignment FROM training_groups WHERE job = ? AND arm = ? AND number >= ? "
-                      "ORDER BY number");
+  Statement statement(
+      *this,
+      "SELECT assignment FROM training_groups WHERE job = ? AND arm = ? AND number >= ? "
+      "ORDER BY number");
   return LoadMessages<v1::Assignment>(statement.Text(job).Int(arm).Int(first));
 }
 
 absl::StatusOr<bool> Store::AddResult(const v1::EpisodeResult& result) {
   Statement statement(*this, "INSERT OR IGNORE INTO results VALUES(?, ?, ?, ?, ?, ?)");
-  absl::Status added = statement.Text(result.name().job_id()).Int(result.name().arm()).Int(result.row())
-                           .Int(result.name().group()).Int(result.member()).Message(result).Run();
+  absl::Status added = statement.Text(result.name().job_id())
+                           .Int(result.name().arm())
+                           .Int(result.row())
+                           .Int(result.name().group())
+                           .Int(result.member())
+                           .Message(result)
+                           .Run();
   if (!added.ok()) return added;
   return sqlite3_changes(database_) > 0;
 }
 
-absl::StatusOr<std::vector<v1::EpisodeResult>> Store::LoadResults(const std::string& job, uint32_t arm,
-                                                                  uint32_t row) {
+absl::StatusOr<std::vector<v1::EpisodeResult>> Store::LoadResults(const std::string& job,
+                                                                  uint32_t arm, uint32_t row) {
   Statement statement(*this,
                       "SELECT result FROM results WHERE job = ? AND arm = ? AND matrix_row = ? "
                       "ORDER BY number, member");
@@ -280,15 +303,18 @@ absl::StatusOr<uint64_t> Store::CountResults(const std::string& job) {
   return statement.GetInt(0);
 }
 
-absl::StatusOr<std::vector<v1::UpdateRecord>> Store::LoadUpdates(const std::string& job, uint32_t arm) {
-  Statement statement(*this, "SELECT record FROM updates WHERE job = ? AND arm = ? ORDER BY number");
+absl::StatusOr<std::vector<v1::UpdateRecord>> Store::LoadUpdates(const std::string& job,
+                                                                 uint32_t arm) {
+  Statement statement(*this,
+                      "SELECT record FROM updates WHERE job = ? AND arm = ? ORDER BY number");
   return LoadMessages<v1::UpdateRecord>(statement.Text(job).Int(arm));
 }
 
 absl::StatusOr<std::vector<v1::CheckpointSaved>> Store::LoadCheckpoints(const std::string& job,
                                                                         uint32_t arm) {
-  Statement statement(*this,
-                      "SELECT checkpoint FROM checkpoints WHERE job = ? AND arm = ? ORDER BY version, label");
+  Statement statement(
+      *this,
+      "SELECT checkpoint FROM checkpoints WHERE job = ? AND arm = ? ORDER BY version, label");
   return LoadMessages<v1::CheckpointSaved>(statement.Text(job).Int(arm));
 }
 

@@ -28,21 +28,21 @@ struct StoredJob {
   JobPlan plan;
   std::string run_directory;
   v1::JobState state = v1::QUEUED;
-  std::string error;             // why it FAILED
+  std::string error;  // why it FAILED
   CurriculumState curriculum;
-  uint64_t generation = 0;       // of the newest rendezvous
-  double seconds = 0;            // running, pauses left out, when last stored
+  uint64_t generation = 0;  // of the newest rendezvous
+  double seconds = 0;       // running, pauses left out, when last stored
 };
 
 // What is stored together with an event.
 struct EventRecord {
   Event event;
-  CurriculumState state;                            // after it
+  CurriculumState state;  // after it
   std::vector<v1::Assignment> planned;
   std::optional<v1::UpdateRecord> update;
   std::optional<v1::CheckpointSaved> checkpoint;
   double seconds = 0;
-  bool succeeded = false;                           // the job is over with this event
+  bool succeeded = false;  // the job is over with this event
 };
 
 class Store {
@@ -57,7 +57,7 @@ class Store {
   absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id);
   absl::Status AddJob(const StoredJob& job, const std::string& request_id);
 
-  absl::StatusOr<std::vector<StoredJob>> LoadJobs();   // in the order they were submitted
+  absl::StatusOr<std::vector<StoredJob>> LoadJobs();  // in the order they were submitted
   absl::Status SetState(const std::string& job, v1::JobState state, const std::string& error,
                         double seconds);
   absl::Status SetGeneration(const std::string& job, uint64_t generation);
@@ -74,7 +74,8 @@ class Store {
                                                              uint32_t row);
   absl::StatusOr<uint64_t> CountResults(const std::string& job);
   absl::StatusOr<std::vector<v1::UpdateRecord>> LoadUpdates(const std::string& job, uint32_t arm);
-  absl::StatusOr<std::vector<v1::CheckpointSaved>> LoadCheckpoints(const std::string& job, uint32_t arm);
+  absl::StatusOr<std::vector<v1::CheckpointSaved>> LoadCheckpoints(const std::string& job,
+                                                                   uint32_t arm);
 
  private:
   class Statement;

@@ -37,9 +37,8 @@ class StoreTest : public ::testing::Test {
     return job;
   }
 
-  const std::string folder_ =
-      ::testing::TempDir() + "sojourn_store_" +
-      ::testing::UnitTest::GetInstance()->current_test_info()->name();
+  const std::string folder_ = ::testing::TempDir() + "sojourn_store_" +
+                              ::testing::UnitTest::GetInstance()->current_test_info()->name();
   const std::string path_ = folder_ + "/a/coordinator.sqlite";
   std::unique_ptr<Store> store_;
 };
@@ -106,7 +105,8 @@ TEST_F(StoreTest, ReopeningAfterEveryEventGivesThatEventsState) {
     auto loaded = store_->LoadGroups("test", state.arm(), 0);
     ASSERT_TRUE(loaded.ok());
     ASSERT_EQ(loaded->size(), groups.size());
-    for (size_t i = 0; i < groups.size(); ++i) EXPECT_EQ((*loaded)[i].SerializeAsString(), groups[i]);
+    for (size_t i = 0; i < groups.size(); ++i)
+      EXPECT_EQ((*loaded)[i].SerializeAsString(), groups[i]);
     // Replaying all the events from nothing leads to the same state.
     CurriculumState replayed;
     const auto events = store_->LoadEvents("test");
@@ -121,7 +121,7 @@ TEST_F(StoreTest, AnEventThatCannotBeStoredInWholeIsNotStoredAtAll) {
   EventRecord record;
   record.event.mutable_started();
   record.state.set_phase(CurriculumState::TRAIN);
-  record.planned.resize(2);   // the same name twice
+  record.planned.resize(2);  // the same name twice
   EXPECT_FALSE(store_->Append("test", 0, record).ok());
   EXPECT_TRUE(store_->LoadEvents("test")->empty());
   EXPECT_TRUE(store_->LoadGroups("test", 0, 0)->empty());

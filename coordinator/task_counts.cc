@@ -14,7 +14,8 @@ absl::StatusOr<TaskCounts> CountTasks(const v1::JobConfig& config) {
     const auto fault = [&](const absl::Status& status) {
       return absl::InvalidArgumentError(absl::StrCat("environments[", i, "]: ", status.message()));
     };
-    auto environment = envs::Make(named.type(), envs::Options(named.options().begin(), named.options().end()));
+    auto environment =
+        envs::Make(named.type(), envs::Options(named.options().begin(), named.options().end()));
     if (!environment.ok()) return fault(environment.status());
     for (const envs::DifficultySpec& difficulty : (*environment)->spec().difficulties) {
       const auto train = (*environment)->TaskCount(envs::Split::kTrain, difficulty.difficulty);

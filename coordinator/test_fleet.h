@@ -1,5 +1,5 @@
-// A fleet without processes: fake actors and learners that keep the contracts of fleet.proto, a random
-// schedule, and kills. For tests.
+// A fleet without processes: fake actors and learners that keep the contracts of fleet.proto, a
+// random schedule, and kills. For tests.
 #ifndef SOJOURN_COORDINATOR_TEST_FLEET_H_
 #define SOJOURN_COORDINATOR_TEST_FLEET_H_
 
@@ -45,7 +45,9 @@ class FakeLink : public Link<Message> {
 
 // What a group's episodes come to: a function of its key and member alone.
 inline Random Outcome(const v1::Assignment& a, uint32_t member) {
-  return Random(RandomKey(a.random_key()).With(member).With(a.mode() == v1::RANDOM_VALID ? 0 : a.policy_version()));
+  return Random(RandomKey(a.random_key())
+                    .With(member)
+                    .With(a.mode() == v1::RANDOM_VALID ? 0 : a.policy_version()));
 }
 
 inline v1::EpisodeResult PlayEpisode(const v1::Assignment& a, uint32_t member) {
@@ -95,7 +97,8 @@ class TestCoordinator {
     CoordinatorOptions options;
     options.runs_directory = folder_ + "/runs";
     options.validate = [](const v1::JobConfig& config) {
-      return config.arms_size() > 0 ? absl::OkStatus() : absl::InvalidArgumentError("arms: missing");
+      return config.arms_size() > 0 ? absl::OkStatus()
+                                    : absl::InvalidArgumentError("arms: missing");
     };
     options.count_tasks = [](const v1::JobConfig&) { return TestCounts(); };
     options.now = [this] { return now_; };
@@ -121,7 +124,8 @@ class TestCoordinator {
 
 class FakeLearner {
  public:
-  FakeLearner(TestCoordinator& coordinator, uint32_t rank) : coordinator_(coordinator), rank_(rank) {}
+  FakeLearner(TestCoordinator& coordinator, uint32_t rank)
+      : coordinator_(coordinator), rank_(rank) {}
 
   void Join() {
     link_ = std::make_shared<FakeLink<v1::CoordinatorToLearner>>();
@@ -135,7 +139,7 @@ class FakeLearner {
     if (link_ != nullptr) coordinator_->OnLearnerGone(link_.get());
     Vanish();
   }
-  void Vanish() {   // without a word; the journal and the checkpoints stay
+  void Vanish() {  // without a word; the journal and the checkpoints stay
     link_.reset();
     arm_.reset();
   }
@@ -178,7 +182,7 @@ class FakeLearner {
     }
     return true;
   }
-  void SaveIfAsked() {   // once it is at that version: before, it may be replaying
+  void SaveIfAsked() {  // once it is at that version: before, it may be replaying
     if (!save_.has_value() || arm_ != save_->arm() || version_ != save_->version()) return;
     if (rank_ == 0) {
       v1::LearnerMessage saved;
@@ -192,16 +196,18 @@ class FakeLearner {
     }
     save_.reset();
   }
-  void Checkpoint() {   // its own, now and then; never past what was acknowledged
-    if (arm_.has_value()) checkpoints_[*arm_] = std::max(checkpoints_[*arm_], std::min(version_, acked_[*arm_]));
+  void Checkpoint() {  // its own, now and then; never past what was acknowledged
+    if (arm_.has_value())
+      checkpoints_[*arm_] = std::max(checkpoints_[*arm_], std::min(version_, acked_[*arm_]));
   }
-  bool Accept(const v1::Assignment& a) {   // a whole group of trajectories
+  bool Accept(const v1::Assignment& a) {  // a whole group of trajectories
     if (arm_ != a.name().arm()) return false;
     journal_[*arm_][a.name().group()] = PlayGroup(a);
     return true;
   }
   bool Serves(const v1::Assignment& a) const {
-    return a.mode() == v1::RANDOM_VALID || (arm_ == a.name().arm() && a.policy_version() <= version_);
+    return a.mode() == v1::RANDOM_VALID ||
+           (arm_ == a.name().arm() && a.policy_version() <= version_);
   }
   bool HasUpdate() const {
     if (!arm_.has_value()) return false;
@@ -243,7 +249,7 @@ class FakeLearner {
   const uint32_t rank_;
   std::shared_ptr<FakeLink<v1::CoordinatorToLearner>> link_;
   v1::TrainArm train_;
-  std::optional<uint32_t> arm_;              // being trained
+  std::optional<uint32_t> arm_;  // being trained
   uint64_t version_ = 0;
   std::optional<v1::SaveCheckpoint> save_;
   // On disk, by arm.
@@ -253,7 +259,8 @@ class FakeLearner {
 
 class FakeActor {
  public:
-  FakeActor(TestCoordinator& coordinator, std::string name) : coordinator_(coordinator), name_(std::move(name)) {}
+  FakeActor(TestCoordinator& coordinator, std::string name)
+      : coordinator_(coordinator), name_(std::move(name)) {}
 
   void Join(uint32_t credits) {
     link_ = std::make_shared<FakeLink<v1::CoordinatorToActor>>();
@@ -269,7 +276,7 @@ class FakeActor {
     message.set_credits(credits);
     Say(message);
   }
-  void Break() {   // the stream breaks; the process lives
+  void Break() {  // the stream breaks; the process lives
     if (link_ != nullptr) coordinator_->OnActorGone(link_.get());
     link_.reset();
   }
@@ -295,12 +302,13 @@ class FakeActor {
     } else if (message.has_episode_ack()) {
       const v1::EpisodeAck& ack = message.episode_ack();
       std::erase_if(unacknowledged_, [&](const v1::EpisodeResult& r) {
-        return r.name().SerializeAsString() == ack.name().SerializeAsString() && r.row() == ack.row() &&
-               r.member() == ack.member();
+        return r.name().SerializeAsString() == ack.name().SerializeAsString() &&
+               r.row() == ack.row() && r.member() == ack.member();
       });
     } else if (message.has_revoke()) {
       std::erase_if(held_, [&](const v1::Assignment& a) {
-        return a.name().job_id() == message.revoke().job_id() && a.name().arm() == message.revoke().arm();
+        return a.name().job_id() == message.revoke().job_id() &&
+               a.name().arm() == message.revoke().arm();
       });
     } else if (message.has_welcome()) {
       welcome = message.welcome();
@@ -357,7 +365,8 @@ class FakeFleet {
  public:
   FakeFleet(TestCoordinator& coordinator, int actors, uint32_t ranks, uint64_t seed)
       : coordinator_(coordinator), random_(RandomKey(seed)) {
-    for (int i = 0; i < actors; ++i) this->actors.emplace_back(coordinator, "actor-" + std::to_string(i));
+    for (int i = 0; i < actors; ++i)
+      this->actors.emplace_back(coordinator, "actor-" + std::to_string(i));
     for (uint32_t i = 0; i < ranks; ++i) learners.emplace_back(coordinator, i);
   }
 
@@ -367,15 +376,18 @@ class FakeFleet {
     FakeLearner& learner = learners[random_.Below(learners.size())];
     if (random_.Below(1000) < kills) {
       switch (random_.Below(5)) {
-        case 0: return actor.Die();
-        case 1: return actor.Break();
-        case 2: return learner.Leave();
+        case 0:
+          return actor.Die();
+        case 1:
+          return actor.Break();
+        case 2:
+          return learner.Leave();
         case 3: {
           for (FakeActor& a : actors) a.Vanish();
           for (FakeLearner& l : learners) l.Vanish();
           return coordinator_.Start();
         }
-        case 4: {   // silence: whoever does not beat in time loses its lease
+        case 4: {  // silence: whoever does not beat in time loses its lease
           actor.Vanish();
           learner.Vanish();
           for (int i = 0; i < 12; ++i) {
@@ -427,7 +439,7 @@ class FakeFleet {
     std::vector<size_t> order(learners.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     random_.Shuffle(order);
-    for (const size_t i : order) {   // a rank that went back further catches up first
+    for (const size_t i : order) {  // a rank that went back further catches up first
       if (learners[i].version() == lowest) learners[i].Update();
     }
   }
