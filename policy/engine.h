@@ -1,9 +1,10 @@
 // The inference engine: many live episodes, each with its own KV cache kept across turns, decoded
 // together by continuous batching.
 //
-// Deterministic by fixed shapes: decoding always runs `slots` rows and reading prompts `prefill_chunk`
-// rows, padded, and attention goes over each episode's own length in a fixed order; so a response depends
-// only on the weights, the episode's tokens and its random key, never on what else is in the batch.
+// Deterministic by its arithmetic (model_kernels.h): every number is a sum in one fixed order, whatever the
+// number of rows, and attention goes over each episode's own tokens; so a response depends, to the bit, only
+// on the weights, the episode's tokens and its random key: not on what else is in the batch, on the options
+// below, or on whether a token was read in a prompt or decoded.
 //
 // This header has no LibTorch in it. Not thread-safe: one thread drives an engine.
 #ifndef SOJOURN_POLICY_ENGINE_H_
@@ -44,33 +45,40 @@ struct Response {
 
 struct EngineOptions {
   int slots = 64;                   // rows decoded at once
-  int prefill_chunk = 64;           // prompt tokens read at once
+  int prefill_chunk = 64;           // most prompt tokens read beside them in one step
   int max_context_tokens = 1024;    // per episode
   int max_episodes = 256;           // live at once, in a slot or not
 };
 
 struct EngineStats {                // since the engine was made
-  int64_t decoded_tokens = 0, decode_steps = 0, prompt_tokens = 0, shared_prompt_tokens = 0;
+  int64_t decoded_tokens = 0, decode_steps = 0;
+  int64_t prompt_tokens = 0;          // read
+  int64_t shared_prompt_tokens = 0;   // not read, because a group's other member had
 };
 
 class Engine {
  public:
-  // The model's weights are read in place and must not change while the engine uses them.
+  // Takes a copy of the weights, in the layout of its products. InvalidArgument for impossible options.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(std::shared_ptr<const Model> model, EngineOptions options);
   virtual ~Engine() = default;
+
+  // Other weights of the same config, e.g. a newer policy version. FailedPrecondition while episodes are
+  // open: their keys and values are the old weights'.
+  virtual absl::Status SetModel(std::shared_ptr<const Model> model) = 0;
 
   // Opens n episodes of one group that begin with the same prompt: its keys and values are computed once
   // and shared. ResourceExhausted when more than max_episodes would be live.
   virtual absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt, int n) = 0;
-  virtual void Close(int64_t episode) = 0;
+  virtual void Close(int64_t episode) = 0;   // drops a response under way; an unknown episode is no error
 
   // Asks for the episode's next response; at most one is under way per episode. Right after OpenGroup the
   // request's prompt must be empty (the group's prompt is what is answered). OutOfRange when prompt and
   // one token would not fit in max_context_tokens.
   virtual absl::Status Respond(int64_t episode, ResponseRequest request) = 0;
 
-  // One step: reads prompt chunks of waiting requests into free slots, or decodes one token for every
-  // slot in use. Returns the responses that are complete. An empty vector with nothing under way: idle().
+  // One pass over the weights: decodes a token for every slot that has read its prompt, and reads up to
+  // `prefill_chunk` tokens of the others' prompts. Returns the responses that are complete. An empty vector
+  // with nothing under way: idle(). Internal when the weights give numbers that are not finite.
   virtual absl::StatusOr<std::vector<Response>> Step() = 0;
   virtual bool idle() const = 0;
 

@@ -41,9 +41,9 @@ struct Kernels {
   void (*product)(int64_t rows, int64_t k, int64_t n, const float* a, int64_t lda, const float* packed,
                   float* c, int64_t ldc, bool accumulate);
 
-  // y = x * inverse_rms(x) * weight, rows of `width`. `inverse` [rows] may be null.
-  void (*rms_norm)(int64_t rows, int64_t width, float epsilon, const float* x, const float* weight, float* y,
-                   float* inverse);
+  // y = x * inverse_rms(x) * weight, rows of `width`, those of x `ldx` apart. `inverse` [rows] may be null.
+  void (*rms_norm)(int64_t rows, int64_t width, float epsilon, const float* x, int64_t ldx,
+                   const float* weight, float* y, float* inverse);
   // dweight is added to.
   void (*rms_norm_backward)(int64_t rows, int64_t width, const float* x, const float* weight,
                             const float* inverse, const float* dy, float* dx, float* dweight);

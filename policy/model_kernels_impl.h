@@ -30,9 +30,9 @@ void Product(int64_t rows, int64_t k, int64_t n, const float* a, int64_t lda, co
   }
 }
 
-void RmsNorm(int64_t rows, int64_t width, float epsilon, const float* x, const float* weight, float* y,
-             float* inverse) {
-  for (int64_t row = 0; row < rows; ++row, x += width, y += width) {
+void RmsNorm(int64_t rows, int64_t width, float epsilon, const float* x, int64_t ldx, const float* weight,
+             float* y, float* inverse) {
+  for (int64_t row = 0; row < rows; ++row, x += ldx, y += width) {
     V squares = Zero();
     int64_t i = 0;
     for (; i + kLanes <= width; i += kLanes) squares += Load(x + i) * Load(x + i);

@@ -24,7 +24,8 @@ struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, double epsilon) {
     const Tensor in = x.contiguous();
     Tensor y = torch::empty_like(in), inverse = torch::empty({in.size(0)}, in.options());
-    CpuKernels().rms_norm(in.size(0), in.size(1), epsilon, In(in), In(weight), Out(y), Out(inverse));
+    CpuKernels().rms_norm(in.size(0), in.size(1), epsilon, In(in), in.size(1), In(weight), Out(y),
+                          Out(inverse));
     context->save_for_backward({in, weight, inverse});
     return y;
   }
