@@ -322,24 +322,26 @@ class Planner {
     return pose;
   }
 
-  // The obstacle that the best way meets first, if any.
-  std::optional<Point> FirstObstacle(const Field& field) const {
+  // The first cell on the best way for which `stop` holds.
+  std::optional<Point> FirstOnTheWay(const Field& field,
+                                     const std::function<bool(const Cell&)>& stop) const {
     Pose pose = here_;
     while (field[IndexOf(pose)] > 0 && field[IndexOf(pose)] < kFar) {
       const int cost = field[IndexOf(pose)];
       const Point next = Ahead(pose);
-      if (Inside(next) && field[IndexOf({next, pose.dir})] < kFar) {
-        const int entry = EntryCost(CellAt(next));
-        if (field[IndexOf({next, pose.dir})] + entry == cost) {
-          if (entry >= kObstacle) return next;
-          pose.pos = next;
-          continue;
-        }
+      if (Inside(next) && field[IndexOf({next, pose.dir})] + EntryCost(CellAt(next)) == cost) {
+        if (stop(CellAt(next))) return next;
+        pose.pos = next;
+        continue;
       }
       const Pose left = {pose.pos, (pose.dir + 3) % 4}, right = {pose.pos, (pose.dir + 1) % 4};
       pose = field[IndexOf(left)] + 1 == cost ? left : right;
     }
     return std::nullopt;
+  }
+
+  std::optional<Point> FirstObstacle(const Field& field) const {
+    return FirstOnTheWay(field, [&](const Cell& cell) { return EntryCost(cell) >= kObstacle; });
   }
 
   // One turn along the field, obstacles first.
@@ -389,9 +391,15 @@ class Planner {
   // Picks up one of the described objects.
   absl::StatusOr<Advice> Fetch(const Described& described, const std::string& verb,
                                const std::string& words) {
-    if (carrying_.kind != Kind::kEmpty) return Drop();
     const std::vector<Point> targets = Positions(described);
     const Field field = Flow(PosesFacing(targets));
+    if (carrying_.kind != Kind::kEmpty) {
+      // A key is kept until the doors on the way are open.
+      const bool needs_key =
+          FirstOnTheWay(field, [&](const Cell& cell) { return cell.state == DoorState::kLocked; })
+              .has_value();
+      return needs_key ? Approach(targets, "go to the ", words) : Drop();
+    }
     const Choice* best = nullptr;
     int best_primitives = 0;
     for (const Choice& choice : scene_.choices()) {

@@ -93,7 +93,9 @@ class Reader {
     for (const Item& item : items_) {
       if (kind != "object" && KindName(item.cell.kind) != kind) continue;
       if (!color.empty() && ColorName(item.cell.color) != color) continue;
-      if (place == Place::kAnywhere || IsAt(item.at, place)) described.ids.push_back(item.cell.id);
+      if (place != Place::kAnywhere && !IsAt(item.at, place)) continue;
+      described.ids.push_back(item.cell.id);
+      described.places.push_back(item.at);
     }
     return described;
   }
@@ -123,6 +125,42 @@ Cell CellAt(const MiniGrid& grid, Point at) {
   return grid.at(at.x, at.y);
 }
 
+// Whether a primitive completes a clause.
+bool Meets(const Clause& clause, Action action, const MiniGrid& grid) {
+  const Point ahead = kDirections[grid.agent_dir()];
+  const Point at = {grid.agent_pos().x + ahead.x, grid.agent_pos().y + ahead.y};
+  const Cell front = CellAt(grid, at);
+  switch (clause.task) {
+    case Task::kGoTo: {
+      const std::vector<Point>& places = clause.object.places;
+      return std::find(places.begin(), places.end(), at) != places.end();
+    }
+    case Task::kPickup:
+      return action == Action::kPickup && clause.carried == 0 && clause.object.Has(grid.carrying());
+    case Task::kOpen:
+      return action == Action::kToggle && clause.object.Has(front) &&
+             front.state == DoorState::kOpen;
+    case Task::kPutNext:
+      // Something that is carried but no longer: it must be right ahead.
+      return action == Action::kDrop && clause.carried != 0 && front.id == clause.carried &&
+             clause.object.Has(front) &&
+             std::any_of(kDirections.begin(), kDirections.end(), [&](Point step) {
+               return clause.fixed.Has(CellAt(grid, {at.x + step.x, at.y + step.y}));
+             });
+  }
+  return false;
+}
+
+// Looks where the described objects are now.
+void Locate(const MiniGrid& grid, Described* described) {
+  described->places.clear();
+  for (int y = 0; y < grid.height(); ++y) {
+    for (int x = 0; x < grid.width(); ++x) {
+      if (described->Has(grid.at(x, y))) described->places.push_back({x, y});
+    }
+  }
+}
+
 }  // namespace
 
 bool Described::Has(const Cell& cell) const {
@@ -135,7 +173,6 @@ void Mission::Start(const MiniGrid& grid) {
   constexpr std::string_view kThen = ", then ", kAfter = " after you ";
   parts_.clear();
   part_ = 0;
-  carried_before_ = grid.carrying();
   if (const size_t split = text.find(kThen); split != std::string_view::npos) {
     parts_.push_back(reader.Clauses(text.substr(0, split)));
     parts_.push_back(reader.Clauses(text.substr(split + kThen.size())));
@@ -147,39 +184,25 @@ void Mission::Start(const MiniGrid& grid) {
   }
 }
 
-bool Mission::Meets(const Clause& clause, Action action, const MiniGrid& grid) const {
-  const Point ahead = kDirections[grid.agent_dir()];
-  const Point at = {grid.agent_pos().x + ahead.x, grid.agent_pos().y + ahead.y};
-  const Cell front = CellAt(grid, at);
-  switch (clause.task) {
-    case Task::kGoTo:
-      return clause.object.Has(front);
-    case Task::kPickup:
-      return action == Action::kPickup && carried_before_.kind == Kind::kEmpty &&
-             clause.object.Has(grid.carrying());
-    case Task::kOpen:
-      return action == Action::kToggle && clause.object.Has(front) &&
-             front.state == DoorState::kOpen;
-    case Task::kPutNext:
-      if (action != Action::kDrop || !clause.object.Has(carried_before_)) return false;
-      if (front.id != carried_before_.id) return false;
-      return std::any_of(kDirections.begin(), kDirections.end(), [&](Point step) {
-        return clause.fixed.Has(CellAt(grid, {at.x + step.x, at.y + step.y}));
-      });
-  }
-  return false;
-}
-
 void Mission::Observe(Action action, const MiniGrid& grid) {
+  if (action == Action::kDrop) {
+    for (std::vector<Clause>& part : parts_) {
+      for (Clause& clause : part) {
+        Locate(grid, &clause.object);
+        Locate(grid, &clause.fixed);
+      }
+    }
+  }
   // A part that becomes current is judged by the very primitive that finished the part before it.
   for (bool finished = true; finished && part_ < parts_.size();) {
     for (Clause& clause : parts_[part_]) {
-      clause.done = clause.done || Meets(clause, action, grid);
+      if (clause.done) continue;
+      clause.done = Meets(clause, action, grid);
+      clause.carried = grid.carrying().id;
       finished = finished && clause.done;
     }
     if (finished) ++part_;
   }
-  carried_before_ = grid.carrying();
 }
 
 const std::vector<Clause>& Mission::current() const {

@@ -18,6 +18,7 @@ enum class Task : uint8_t { kGoTo, kPickup, kOpen, kPutNext };
 struct Described {
   std::string words;           // "red ball": without article and place
   std::vector<uint16_t> ids;   // Cell::id
+  std::vector<Point> places;   // where MiniGrid takes them to be: where they were at the last drop
   bool Has(const Cell& cell) const;
 };
 
@@ -26,10 +27,11 @@ struct Clause {
   Described object;
   Described fixed;   // kPutNext only: what the object is put next to
   bool done = false;
+  uint16_t carried = 0;  // what the agent carried when MiniGrid last looked at this clause
 };
 
-// Follows an episode as MiniGrid's verifiers do, except that where an object stood before it was
-// picked up is forgotten (MiniGrid lets "go to" be met by that empty place until something is dropped).
+// Follows an episode as MiniGrid's verifiers do, with their quirks: going to where an object was picked
+// up counts until something is dropped.
 class Mission {
  public:
   // Reads the instruction of a level that was just reset.
@@ -44,11 +46,8 @@ class Mission {
   const std::vector<Clause>* next() const;
 
  private:
-  bool Meets(const Clause& clause, Action action, const MiniGrid& grid) const;
-
   std::vector<std::vector<Clause>> parts_;  // in the order in which they are to be done
   size_t part_ = 0;
-  Cell carried_before_;
 };
 
 }  // namespace sojourn::envs::babyai

@@ -26,7 +26,9 @@ TEST(Mission, FindsTheObjectsOfEveryInstruction) {
         EXPECT_FALSE(clause.done) << where;
       }
       // "the" promises one object, "a" more than one.
-      if (clauses.size() == 1 && clauses[0].task != Task::kPutNext) {
+      // (Walls are grey objects.)
+      if (clauses.size() == 1 && clauses[0].task != Task::kPutNext &&
+          clauses[0].object.words != "grey object") {
         const bool one = game.grid().mission().find(" the ") != std::string::npos;
         EXPECT_EQ(one, clauses[0].object.ids.size() == 1) << where;
       }
