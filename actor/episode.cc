@@ -1,0 +1,113 @@
+#include "actor/episode.h"
+
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "envs/react.h"
+
+namespace sojourn::actor {
+namespace {
+
+double Now() { return absl::GetCurrentTimeNanos() * 1e-9; }
+
+}  // namespace
+
+absl::Status Episode::Start(const envs::TaskId& task, std::string_view instructions, std::string_view acceptance) {
+  const double start = Now();
+  absl::StatusOr<envs::Turn> turn = instance_->Reset(task);
+  environment_seconds_ += Now() - start;
+  if (!turn.ok()) return turn.status();
+  if (chat_ != nullptr) {
+    prompt_ = chat_->Begin(instructions, acceptance, turn->observation);
+    if (prompt_.size() >= options_.max_context_tokens) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the first prompt has ", prompt_.size(), " tokens, which leaves no room for a response: ",
+                       "policy.max_context_tokens is ", options_.max_context_tokens));
+    }
+  }
+  observation_ = std::move(turn->observation);
+  done_ = turn->done;
+  success_ = turn->success;
+  return absl::OkStatus();
+}
+
+absl::Status Episode::TakeResponse(const policy::Response& response) {
+  tokens_.insert(tokens_.end(), prompt_.begin(), prompt_.end());
+  loss_mask_.append(prompt_.size(), 0);
+  logprobs_.resize(tokens_.size(), 0);
+  tokens_.insert(tokens_.end(), response.tokens.begin(), response.tokens.end());
+  loss_mask_.append(response.tokens.size(), 1);
+  logprobs_.insert(logprobs_.end(), response.logprobs.begin(), response.logprobs.end());
+  generated_tokens_ += response.tokens.size();
+  const std::string text = chat_->ResponseText(response.tokens);
+  return Act(text, envs::ParseAction(text), response.stopped);
+}
+
+absl::Status Episode::TakeRandomAction(RandomKey key) {
+  const std::vector<std::string> actions = instance_->ValidActions();
+  if (actions.empty()) return absl::InternalError("the environment names no valid action");
+  const std::string& action = actions[Random(key).Below(actions.size())];
+  return Act(action, action, /*stopped=*/true);
+}
+
+absl::Status Episode::Act(const std::string& response, absl::StatusOr<std::string> action, bool stopped) {
+  envs::Turn turn;
+  if (action.ok()) {
+    const double start = Now();
+    absl::StatusOr<envs::Turn> played = instance_->Step(*action);
+    environment_seconds_ += Now() - start;
+    if (!played.ok()) return played.status();
+    turn = *std::move(played);
+  } else {
+    turn.observation = std::string(action.status().message());
+    turn.invalid_action = true;
+  }
+
+  double reward = turn.reward;
+  if (turn.invalid_action) {
+    ++invalid_actions_;
+    reward += options_.invalid_action_reward;
+    repeated_failures_ += !failed_actions_.insert(action.ok() ? *action : response).second;
+  }
+  environment_reward_ += turn.reward;
+  turn_rewards_.push_back(reward);
+  if (options_.transcript) {
+    v1::TranscriptTurn& kept = transcript_.emplace_back();
+    kept.set_observation(observation_);
+    kept.set_response(response);
+    kept.set_reward(turn.reward);
+  }
+  observation_ = std::move(turn.observation);
+  success_ = turn.success;
+  done_ = turn.done;
+  if (!done_ && turns() >= options_.max_turns) done_ = truncated_ = true;
+  if (done_ || chat_ == nullptr) return absl::OkStatus();
+  prompt_ = chat_->Observe(observation_, stopped);
+  if (tokens_.size() + prompt_.size() >= options_.max_context_tokens) done_ = truncated_ = true;
+  return absl::OkStatus();
+}
+
+void Episode::MoveInto(v1::Trajectory& trajectory) {
+  trajectory.mutable_tokens()->Assign(tokens_.begin(), tokens_.end());
+  trajectory.set_loss_mask(std::move(loss_mask_));
+  trajectory.mutable_behavior_logprobs()->Assign(logprobs_.begin(), logprobs_.end());
+  trajectory.mutable_turn_rewards()->Assign(turn_rewards_.begin(), turn_rewards_.end());
+  trajectory.set_reward(std::accumulate(turn_rewards_.begin(), turn_rewards_.end(), 0.0));
+  trajectory.set_success(success_);
+  trajectory.set_truncated(truncated_);
+  trajectory.set_turns(turns());
+  trajectory.set_invalid_actions(invalid_actions_);
+}
+
+void Episode::MoveInto(v1::EpisodeResult& result) {
+  result.set_success(success_);
+  result.set_reward(environment_reward_);
+  result.set_turns(turns());
+  result.set_tokens(generated_tokens_);
+  result.set_invalid_actions(invalid_actions_);
+  result.set_repeated_failures(repeated_failures_);
+  for (v1::TranscriptTurn& turn : transcript_) *result.add_transcript() = std::move(turn);
+}
+
+}  // namespace sojourn::actor

@@ -1,0 +1,84 @@
+// One run of a task: an environment's instance on one side, the policy's responses on the other.
+#ifndef SOJOURN_ACTOR_EPISODE_H_
+#define SOJOURN_ACTOR_EPISODE_H_
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/random.h"
+#include "envs/environment.h"
+#include "policy/chat.h"
+#include "policy/engine.h"
+#include "sojourn/v1/fleet.pb.h"
+
+namespace sojourn::actor {
+
+struct EpisodeOptions {
+  uint32_t max_turns = 0;
+  size_t max_context_tokens = 0;
+  double invalid_action_reward = 0;   // <= 0; added to the turn's reward that is trained on
+  bool transcript = false;            // keep the text
+};
+
+// A state machine: Start, then TakeResponse (or TakeRandomAction) until done(). An error of any of these
+// means that the task cannot be played, by anyone.
+class Episode {
+ public:
+  // Without a chat format no tokens are made: for random actions.
+  Episode(std::unique_ptr<envs::Instance> instance, const policy::ChatFormat* chat, EpisodeOptions options)
+      : instance_(std::move(instance)), chat_(chat), options_(options) {}
+
+  // InvalidArgument when the task does not exist, or its first prompt leaves no room for a response.
+  absl::Status Start(const envs::TaskId& task, std::string_view instructions, std::string_view acceptance);
+
+  // What the policy reads next: at first the conversation's beginning, then the latest observation.
+  const std::vector<int32_t>& prompt() const { return prompt_; }
+
+  // Takes the answer to prompt() and plays the action in it. An action that cannot be read or done is
+  // part of the game, not an error.
+  absl::Status TakeResponse(const policy::Response& response);
+
+  // Plays one of the valid actions, each equally likely.
+  absl::Status TakeRandomAction(RandomKey key);
+
+  bool done() const { return done_; }
+  uint32_t turns() const { return turn_rewards_.size(); }
+  uint32_t generated_tokens() const { return generated_tokens_; }
+  uint32_t invalid_actions() const { return invalid_actions_; }
+  bool success() const { return success_; }
+  bool truncated() const { return truncated_; }
+  double environment_reward() const { return environment_reward_; }   // without invalid_action_reward
+  double environment_seconds() const { return environment_seconds_; }   // spent in the instance so far
+
+  // The fields that the episode decides; the others are the caller's. Once, when done: tokens are moved.
+  void MoveInto(v1::Trajectory& trajectory);
+  void MoveInto(v1::EpisodeResult& result);
+  std::unique_ptr<envs::Instance> ReleaseInstance() { return std::move(instance_); }
+
+ private:
+  absl::Status Act(const std::string& response, absl::StatusOr<std::string> action, bool stopped);
+
+  std::unique_ptr<envs::Instance> instance_;
+  const policy::ChatFormat* chat_;
+  const EpisodeOptions options_;
+
+  std::vector<int32_t> prompt_;
+  std::string observation_;           // kept for the transcript
+  std::vector<int32_t> tokens_;       // with loss_mask_ and logprobs_: prompts and responses so far
+  std::string loss_mask_;
+  std::vector<float> logprobs_;
+  std::vector<double> turn_rewards_;
+  std::set<std::string> failed_actions_;
+  std::vector<v1::TranscriptTurn> transcript_;
+  double environment_reward_ = 0, environment_seconds_ = 0;
+  uint32_t generated_tokens_ = 0, invalid_actions_ = 0, repeated_failures_ = 0;
+  bool done_ = false, success_ = false, truncated_ = false;
+};
+
+}  // namespace sojourn::actor
+
+#endif  // SOJOURN_ACTOR_EPISODE_H_

@@ -1,0 +1,56 @@
+#include "actor/job_setup.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace sojourn::actor {
+
+std::string PolicyDirectory(const v1::ActorWelcome& welcome) {
+  // An absolute path replaces what it is appended to.
+  return std::filesystem::path(welcome.run_directory()) / welcome.config().policy().model();
+}
+
+absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Load(const v1::ActorWelcome& welcome) {
+  auto tokenizer = policy::Tokenizer::Load(PolicyDirectory(welcome) + "/tokenizer.json");
+  if (!tokenizer.ok()) return tokenizer.status();
+  return Make(welcome.job_id(), welcome.config(), *std::move(tokenizer));
+}
+
+absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Make(const std::string& job_id, const v1::JobConfig& config,
+                                                         std::unique_ptr<policy::Tokenizer> tokenizer) {
+  std::unique_ptr<JobSetup> setup(new JobSetup);
+  setup->job_id_ = job_id;
+  setup->config_ = config;
+  setup->tokenizer_ = std::move(tokenizer);
+  absl::StatusOr<policy::ChatFormat> chat = policy::ChatFormat::Create(*setup->tokenizer_);
+  if (!chat.ok()) return chat.status();
+  setup->chat_ = *std::move(chat);
+  for (const v1::Environment& environment : config.environments()) {
+    auto made = envs::Make(environment.type(), envs::Options(environment.options().begin(), environment.options().end()));
+    if (!made.ok()) {
+      return absl::Status(made.status().code(),
+                          absl::StrCat("environment \"", environment.name(), "\": ", made.status().message()));
+    }
+    const std::string& name = environment.name().empty() ? environment.type() : environment.name();
+    setup->environments_[name] = *std::move(made);
+  }
+  return setup;
+}
+
+int JobSetup::largest_group() const {
+  return std::max<int>({1, static_cast<int>(config_.rollout().group_size()),
+                        static_cast<int>(config_.evaluation().episodes_per_task())});
+}
+
+absl::StatusOr<envs::Environment*> JobSetup::FindEnvironment(const std::string& name) const {
+  const auto found = environments_.find(name);
+  if (found != environments_.end()) return found->second.get();
+  return absl::NotFoundError(absl::StrCat(
+      "the job has no environment \"", name, "\"; it has: ",
+      absl::StrJoin(environments_, ", ", [](std::string* out, const auto& entry) { *out += entry.first; })));
+}
+
+}  // namespace sojourn::actor
