@@ -20,7 +20,7 @@ using Advice = Instance::Advice;
 constexpr int kFar = 1 << 28;
 constexpr int kObstacle = 1000;  // an object to carry away
 constexpr int kLocked = 10000;   // a door whose key is not in hand
-constexpr int kSpoil = 50;       // opening a door that the instruction wants opened later
+constexpr int kSpoil = 400;      // opening a door that the instruction wants opened later
 
 struct Pose {
   Point pos;
@@ -64,7 +64,9 @@ class Planner {
         best_cost = cost;
       }
     }
-    if (best == nullptr) return absl::NotFoundError("the instruction is done");
+    // All is done, but was so in the midst of an action: whatever is done next completes it.
+    if (best == nullptr) return Advice{"look around", "turn left"};
+    goals_ = GoalsOf(*best);
     return Serve(*best);
   }
 
@@ -220,8 +222,7 @@ class Planner {
   }
 
   absl::StatusOr<Advice> Open(const Clause& clause) {
-    const std::vector<Pose> goals = GoalsOf(clause);
-    const Field field = Flow(goals);
+    const Field field = Flow(goals_);
     if (field[IndexOf(here_)] > 0) {
       // Go first for a door that needs no key; then for one whose key is in hand or can be had.
       std::vector<Point> targets, locked;
@@ -233,6 +234,8 @@ class Planner {
       }
       if (!targets.empty()) return Approach(targets, "go to the ", clause.object.words);
       if (locked.empty()) return NoWay();
+      // Clear the way to the door before the hands are full.
+      if (const std::optional<Point> obstacle = FirstObstacle(field)) return Remove(*obstacle);
       return FetchKey(CellAt(locked.front()));
     }
     const Cell& door = CellAt(Ahead(here_));
@@ -247,8 +250,26 @@ class Planner {
     const std::string thought =
         absl::StrCat("put the ", NameOf(carrying_), " next to the ", clause.fixed.words);
     const std::vector<Point> fixed = Positions(clause.fixed);
+    // Where no place beside the fixed object is empty, one has to be made and kept.
+    Described around;
+    bool has_place = false;
+    for (const Point& at : fixed) {
+      for (const Point step : kDirections) {
+        const Point spot = {at.x + step.x, at.y + step.y};
+        if (!Inside(spot)) continue;
+        keep_empty_.push_back(spot);
+        const Cell& cell = CellAt(spot);
+        has_place = has_place || cell.kind == Kind::kEmpty || clause.object.Has(cell);
+        if (IsMovable(cell) && !clause.fixed.Has(cell)) around.ids.push_back(cell.id);
+      }
+    }
+    if (!has_place && !around.ids.empty()) {
+      goals_ = PosesFacing(Positions(around));
+      around.words = "object beside the " + clause.fixed.words;
+      return Fetch(around, "move the ", around.words);
+    }
     if (clause.object.Has(carrying_)) {
-      const Field field = Flow(PosesPlacing(fixed));
+      const Field field = Flow(goals_);
       if (field[IndexOf(here_)] > 0) {
         const bool seen = std::any_of(
             scene_.objects().begin(), scene_.objects().end(),
@@ -264,10 +285,13 @@ class Planner {
     for (Cell& cell : cells_) {
       if (clause.object.Has(cell)) cell = Cell{};
     }
-    const Field field = Flow(PosesPlacing(fixed));
-    const std::optional<Point> obstacle = FirstObstacle(field);
+    const std::vector<Pose> places = PosesPlacing(fixed);
+    const std::optional<Point> obstacle = FirstObstacle(Flow(places));
     cells_ = std::move(before);
-    if (obstacle && field[IndexOf(here_)] < kFar) return Remove(*obstacle);
+    if (obstacle) {
+      goals_ = places;
+      return Remove(*obstacle);
+    }
     return Fetch(clause.object, "pick up the ", clause.object.words);
   }
 
@@ -441,20 +465,34 @@ class Planner {
     return Fetch(blocker, "move the ", blocker.words);
   }
 
-  // Puts down what is carried where it is in nobody's way.
+  // Puts down what is carried: at the nearest spot where it is in nobody's way or, if there is none,
+  // where it is least in the way to the clause's goal.
   absl::StatusOr<Advice> Drop() {
-    const std::string thought = absl::StrCat("drop the ", NameOf(carrying_));
     const std::vector<Pose> poses = FreePoses();
-    for (const bool careful : {true, false}) {
-      for (const Pose& pose : poses) {  // nearest first
-        const Point spot = Ahead(pose);
-        if (!Inside(spot) || CellAt(spot).kind != Kind::kEmpty) continue;
-        if (careful && !IsOutOfTheWay(spot)) continue;
-        if (IndexOf(pose) != IndexOf(here_)) return Follow(Flow({pose}), thought);
-        if (const Choice* drop = Find(Verb::kDrop)) return Take(*drop, thought);
+    const Pose* best = nullptr;
+    int best_cost = 0;
+    for (const Pose& pose : poses) {  // nearest first
+      const Point spot = Ahead(pose);
+      if (!Inside(spot) || CellAt(spot).kind != Kind::kEmpty) continue;
+      const bool keep =
+          std::find(keep_empty_.begin(), keep_empty_.end(), spot) != keep_empty_.end();
+      if (!keep && IsOutOfTheWay(spot)) {
+        best = &pose;
+        break;
       }
+      Cell& cell = cells_[spot.y * width_ + spot.x];
+      cell = carrying_;
+      const int cost = Flow(goals_)[IndexOf(pose)] + (keep ? kObstacle : 0);
+      cell = Cell{};
+      if (best != nullptr && cost >= best_cost) continue;
+      best = &pose;
+      best_cost = cost;
     }
-    return NoWay();
+    if (best == nullptr) return NoWay();
+    const std::string thought = absl::StrCat("drop the ", NameOf(carrying_));
+    if (IndexOf(*best) != IndexOf(here_)) return Follow(Flow({*best}), thought);
+    const Choice* drop = Find(Verb::kDrop);
+    return drop != nullptr ? absl::StatusOr<Advice>(Take(*drop, thought)) : NoWay();
   }
 
   // Poses that can be reached without moving anything, in the order of the number of primitives.
@@ -510,7 +548,9 @@ class Planner {
   const int width_, height_;
   const Cell carrying_;
   const Pose here_;
-  std::vector<Cell> cells_;  // row by row
+  std::vector<Cell> cells_;   // row by row
+  std::vector<Pose> goals_;   // where the clause that is served wants the agent
+  std::vector<Point> keep_empty_;  // spots where nothing else should be dropped
   int detours_ = 0;
 };
 

@@ -184,7 +184,7 @@ void Mission::Start(const MiniGrid& grid) {
   }
 }
 
-void Mission::Observe(Action action, const MiniGrid& grid) {
+bool Mission::Observe(Action action, const MiniGrid& grid) {
   if (action == Action::kDrop) {
     for (std::vector<Clause>& part : parts_) {
       for (Clause& clause : part) {
@@ -194,20 +194,22 @@ void Mission::Observe(Action action, const MiniGrid& grid) {
     }
   }
   // A part that becomes current is judged by the very primitive that finished the part before it.
-  for (bool finished = true; finished && part_ < parts_.size();) {
-    for (Clause& clause : parts_[part_]) {
+  while (true) {
+    std::vector<Clause>& part = parts_[part_];
+    bool finished = true;
+    for (Clause& clause : part) {
       if (clause.done) continue;
       clause.done = Meets(clause, action, grid);
       clause.carried = grid.carrying().id;
       finished = finished && clause.done;
     }
-    if (finished) ++part_;
+    if (!finished) return false;
+    if (part_ + 1 == parts_.size()) {
+      if (part.size() == 1) part[0].done = false;
+      return true;
+    }
+    ++part_;
   }
-}
-
-const std::vector<Clause>& Mission::current() const {
-  static const auto& none = *new std::vector<Clause>;
-  return part_ < parts_.size() ? parts_[part_] : none;
 }
 
 const std::vector<Clause>* Mission::next() const {

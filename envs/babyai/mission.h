@@ -36,17 +36,18 @@ class Mission {
  public:
   // Reads the instruction of a level that was just reset.
   void Start(const MiniGrid& grid);
-  // Takes note of a primitive that was just played.
-  void Observe(Action action, const MiniGrid& grid);
+  // Takes note of a primitive that was just played. True if it completes the instruction. Play may go
+  // on then, and complete it again: the last clause has to be met anew, except that two clauses whose
+  // order is free stay done, so that any primitive completes them.
+  bool Observe(Action action, const MiniGrid& grid);
 
-  // The clauses to be done first: one, or two whose order is free. Empty when all is done. Clauses that
-  // are done stay listed while the other is not.
-  const std::vector<Clause>& current() const;
+  // The clauses to be done first: one, or two whose order is free. Clauses that are done stay listed.
+  const std::vector<Clause>& current() const { return parts_[part_]; }
   // Clauses that come after the current ones.
   const std::vector<Clause>* next() const;
 
  private:
-  std::vector<std::vector<Clause>> parts_;  // in the order in which they are to be done
+  std::vector<std::vector<Clause>> parts_ = {{}};  // in the order in which they are to be done
   size_t part_ = 0;
 };
 
