@@ -18,8 +18,9 @@ namespace sojourn::learner {
 struct EpisodeReward {
   uint64_t group = 0;
   double reward = 0;
-  std::vector<double> token_kl;   // [generated tokens] log p_actor - log p_starting policy, at the sampled
-                                  // token; zeros unless kl_in_reward() and the KL coefficient is not 0
+  std::vector<double>
+      token_kl;  // [generated tokens] log p_actor - log p_starting policy, at the sampled
+                 // token; zeros unless kl_in_reward() and the KL coefficient is not 0
 };
 
 // [episodes][generated tokens]
@@ -34,10 +35,11 @@ class Algorithm {
   virtual bool kl_in_reward() const = 0;
 
   // Advantages of one update's episodes: this rank's groups, whole, each group's episodes adjacent.
-  // What is normalized over the update's whole batch is added up over the ranks of `collective`, which
-  // all call this together; a rank may have no episodes.
+  // What is normalized over the update's whole batch is added up over the ranks of `collective`,
+  // which all call this together; a rank may have no episodes.
   virtual absl::StatusOr<Advantages> ComputeAdvantages(absl::Span<const EpisodeReward> episodes,
-                                                       double kl_coefficient, Collective& collective,
+                                                       double kl_coefficient,
+                                                       Collective& collective,
                                                        absl::Duration timeout) const = 0;
 };
 

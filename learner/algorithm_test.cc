@@ -15,7 +15,8 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kTimeout = absl::Seconds(20);
 
-std::vector<EpisodeReward> Episodes(uint64_t group, const std::vector<double>& rewards, size_t tokens = 2) {
+std::vector<EpisodeReward> Episodes(uint64_t group, const std::vector<double>& rewards,
+                                    size_t tokens = 2) {
   std::vector<EpisodeReward> episodes;
   for (double r : rewards) {
     episodes.push_back({.group = group, .reward = r, .token_kl = std::vector<double>(tokens, 0.0)});
@@ -23,7 +24,8 @@ std::vector<EpisodeReward> Episodes(uint64_t group, const std::vector<double>& r
   return episodes;
 }
 
-Advantages Compute(const std::string& name, const std::vector<EpisodeReward>& episodes, double kl = 0) {
+Advantages Compute(const std::string& name, const std::vector<EpisodeReward>& episodes,
+                   double kl = 0) {
   auto one = SingleRank();
   return MakeAlgorithm(name).value()->ComputeAdvantages(episodes, kl, *one, kTimeout).value();
 }
@@ -36,7 +38,7 @@ TEST(Algorithm, AnUnknownNameIsRefusedWithTheKnownOnes) {
 
 TEST(Grpo, AdvantageIsTheStandardizedRewardOnEveryToken) {
   const Advantages a = Compute("grpo", Episodes(0, {1, 0, 0, 0}, 3));
-  const double std = std::sqrt((0.75 * 0.75 + 3 * 0.25 * 0.25) / 3);   // 0.5
+  const double std = std::sqrt((0.75 * 0.75 + 3 * 0.25 * 0.25) / 3);  // 0.5
   ASSERT_EQ(a.size(), 4);
   EXPECT_EQ(a[0].size(), 3);
   for (float v : a[0]) EXPECT_FLOAT_EQ(v, 0.75 / (std + 1e-6));
@@ -74,7 +76,8 @@ TEST(ReinforcePlusPlus, ReturnsAreNormalizedOverAllTokensOfTheBatch) {
   double mean = 0, squares = 0;
   for (double r : returns) mean += r / 4;
   for (double r : returns) squares += (r - mean) * (r - mean) / 4;
-  for (int t = 0; t < 3; ++t) EXPECT_NEAR(a[0][t], (returns[t] - mean) / (std::sqrt(squares) + 1e-6), 1e-6);
+  for (int t = 0; t < 3; ++t)
+    EXPECT_NEAR(a[0][t], (returns[t] - mean) / (std::sqrt(squares) + 1e-6), 1e-6);
   EXPECT_NEAR(a[1][0], (returns[3] - mean) / (std::sqrt(squares) + 1e-6), 1e-6);
 }
 
@@ -85,7 +88,8 @@ TEST(ReinforcePlusPlus, EqualReturnsGiveExactlyZero) {
 }
 
 TEST(ReinforcePlusPlus, NormalizesOverTheBatchOfAllRanks) {
-  const std::vector<EpisodeReward> halves[2] = {Episodes(0, {1, 0.2, 5}), Episodes(1, {-3, 0.7}, 4)};
+  const std::vector<EpisodeReward> halves[2] = {Episodes(0, {1, 0.2, 5}),
+                                                Episodes(1, {-3, 0.7}, 4)};
   std::vector<EpisodeReward> whole = halves[0];
   whole.insert(whole.end(), halves[1].begin(), halves[1].end());
   const Advantages expected = Compute("reinforce++", whole);

@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kPrefix[] = "version-";
-constexpr char kWriting[] = ".writing";      // what is being written, or was when its writer died
+constexpr char kWriting[] = ".writing";  // what is being written, or was when its writer died
 constexpr char kModel[] = "model.safetensors";
 constexpr char kOptimizer[] = "optimizer.safetensors";
 
@@ -47,7 +47,8 @@ std::map<uint64_t, std::string> List(const std::string& directory) {
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
     const std::string name = entry.path().filename().string();
     uint64_t version;
-    if (name.rfind(kPrefix, 0) == 0 && absl::SimpleAtoi(name.substr(sizeof(kPrefix) - 1), &version)) {
+    if (name.rfind(kPrefix, 0) == 0 &&
+        absl::SimpleAtoi(name.substr(sizeof(kPrefix) - 1), &version)) {
       found[version] = entry.path().string();
     }
   }
@@ -76,13 +77,15 @@ absl::StatusOr<Checkpoint> ReadOrThrow(const std::string& path) {
     std::string bytes;
     if (!absl::Base64Unescape(encoded, &bytes) ||
         !checkpoint.unacknowledged.emplace_back().ParseFromString(bytes)) {
-      return absl::DataLossError(absl::StrCat(path, "/state.json: an unacknowledged update is not one"));
+      return absl::DataLossError(
+          absl::StrCat(path, "/state.json: an unacknowledged update is not one"));
     }
   }
-  auto weights = ReadTensors(absl::StrCat(path, "/", kModel), json.at("model_sha256").get<std::string>());
+  auto weights =
+      ReadTensors(absl::StrCat(path, "/", kModel), json.at("model_sha256").get<std::string>());
   if (!weights.ok()) return weights.status();
-  auto optimizer =
-      ReadTensors(absl::StrCat(path, "/", kOptimizer), json.at("optimizer_sha256").get<std::string>());
+  auto optimizer = ReadTensors(absl::StrCat(path, "/", kOptimizer),
+                               json.at("optimizer_sha256").get<std::string>());
   if (!optimizer.ok()) return optimizer.status();
   checkpoint.state.weights = *std::move(weights);
   checkpoint.state.optimizer = *std::move(optimizer);
@@ -106,8 +109,8 @@ absl::Status WriteInto(const std::string& folder, const Checkpoint& checkpoint) 
   for (const v1::RankUpdate& update : checkpoint.unacknowledged) {
     json["unacknowledged"].push_back(absl::Base64Escape(update.SerializeAsString()));
   }
-  const std::pair<const char*, const policy::Weights*> files[] = {{kModel, &checkpoint.state.weights},
-                                                                  {kOptimizer, &checkpoint.state.optimizer}};
+  const std::pair<const char*, const policy::Weights*> files[] = {
+      {kModel, &checkpoint.state.weights}, {kOptimizer, &checkpoint.state.optimizer}};
   for (const auto& [name, tensors] : files) {
     const std::string path = absl::StrCat(folder, "/", name);
     absl::Status status = policy::WriteSafetensors(path, *tensors);
@@ -128,7 +131,8 @@ absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& che
       absl::StrFormat("%s/%s%08d", directory, kPrefix, checkpoint.state.version);
   fs::remove_all(writing, error);
   fs::create_directories(writing, error);
-  if (error) return absl::UnavailableError(absl::StrCat(writing, ": cannot be made: ", error.message()));
+  if (error)
+    return absl::UnavailableError(absl::StrCat(writing, ": cannot be made: ", error.message()));
   absl::Status status = WriteInto(writing, checkpoint);
   if (!status.ok()) return status;
   status = SyncFolder(writing);
@@ -136,10 +140,13 @@ absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& che
   // An older one of the same version changes places with the new one in one step.
   const unsigned flags = fs::exists(path) ? RENAME_EXCHANGE : 0;
   if (renameat2(AT_FDCWD, writing.c_str(), AT_FDCWD, path.c_str(), flags) != 0) {
-    // A file system without it: there is a moment without this version, but not without the one before.
+    // A file system without it: there is a moment without this version, but not without the one
+    // before.
     fs::remove_all(path, error);
     fs::rename(writing, path, error);
-    if (error) return absl::UnavailableError(absl::StrCat(path, ": cannot be renamed to: ", error.message()));
+    if (error)
+      return absl::UnavailableError(
+          absl::StrCat(path, ": cannot be renamed to: ", error.message()));
   }
   status = SyncFolder(directory);
   if (!status.ok()) return status;
@@ -153,8 +160,9 @@ absl::Status WriteCheckpoint(const std::string& directory, const Checkpoint& che
   return absl::OkStatus();
 }
 
-absl::StatusOr<Checkpoint> FindNewestCheckpoint(const std::string& directory, const std::string& job_id,
-                                                uint32_t arm, uint64_t max_version) {
+absl::StatusOr<Checkpoint> FindNewestCheckpoint(const std::string& directory,
+                                                const std::string& job_id, uint32_t arm,
+                                                uint64_t max_version) {
   const std::map<uint64_t, std::string> found = List(directory);
   for (auto it = found.rbegin(); it != found.rend(); ++it) {
     if (it->first > max_version) continue;
@@ -166,7 +174,8 @@ absl::StatusOr<Checkpoint> FindNewestCheckpoint(const std::string& directory, co
       return checkpoint;
     }
   }
-  return absl::NotFoundError(absl::StrCat(directory, ": no checkpoint of job ", job_id, ", arm ", arm));
+  return absl::NotFoundError(
+      absl::StrCat(directory, ": no checkpoint of job ", job_id, ", arm ", arm));
 }
 
 }  // namespace sojourn::learner

@@ -35,7 +35,8 @@ class CheckpointTest : public ::testing::Test {
   absl::StatusOr<Checkpoint> Find() { return FindNewestCheckpoint(directory_, "job", 1); }
   std::vector<std::string> Names() {
     std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(directory_)) names.push_back(entry.path().filename());
+    for (const auto& entry : fs::directory_iterator(directory_))
+      names.push_back(entry.path().filename());
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -80,8 +81,9 @@ TEST_F(CheckpointTest, TheLastTwoAreKeptAndTheSameVersionIsReplaced) {
 
 TEST_F(CheckpointTest, ABrokenOneIsSkippedForTheOneBefore) {
   const std::function<void(const std::string&)> damages[] = {
-      [](const std::string& path) {   // one bit of the weights
-        std::fstream file(path + "/model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+      [](const std::string& path) {  // one bit of the weights
+        std::fstream file(path + "/model.safetensors",
+                          std::ios::in | std::ios::out | std::ios::binary);
         file.seekg(-1, std::ios::end);
         const char last = static_cast<char>(file.get() ^ 1);
         file.seekp(-1, std::ios::end);
@@ -109,11 +111,13 @@ TEST_F(CheckpointTest, HalfWrittenAndForeignOnesAreNotFound) {
   EXPECT_EQ(Find().status().code(), absl::StatusCode::kNotFound);
   Train();
   ASSERT_TRUE(Write().ok());
-  EXPECT_EQ(FindNewestCheckpoint(directory_, "other", 1).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(FindNewestCheckpoint(directory_, "job", 0).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(FindNewestCheckpoint(directory_, "other", 1).status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(FindNewestCheckpoint(directory_, "job", 0).status().code(),
+            absl::StatusCode::kNotFound);
   fs::rename(directory_ + "/version-00000001", directory_ + "/.writing");
   EXPECT_EQ(Find().status().code(), absl::StatusCode::kNotFound);
-  ASSERT_TRUE(Write().ok());   // in spite of the rest of a crash
+  ASSERT_TRUE(Write().ok());  // in spite of the rest of a crash
   EXPECT_EQ(Names(), (std::vector<std::string>{"version-00000001"}));
 }
 

@@ -1,9 +1,9 @@
-// How learner ranks add up gradients. An error names the rank that was waited for, so that a dead peer
-// is a message within its deadline and never a hang.
+// How learner ranks add up gradients. An error names the rank that was waited for, so that a dead
+// peer is a message within its deadline and never a hang.
 //
-// Every rank makes the same calls in the same order. After the first error (or Abort) a collective is
-// over: every later call returns that error, and so do the peers' calls; the ranks then form a new one
-// under a higher generation.
+// Every rank makes the same calls in the same order. After the first error (or Abort) a collective
+// is over: every later call returns that error, and so do the peers' calls; the ranks then form a
+// new one under a higher generation.
 #ifndef SOJOURN_LEARNER_COLLECTIVE_H_
 #define SOJOURN_LEARNER_COLLECTIVE_H_
 
@@ -26,10 +26,10 @@ class Collective {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  // Element-wise sums over all ranks, in place, in an order fixed by (count, size): the same bits on
-  // every rank and in every run. Counts must agree between ranks.
-  // DeadlineExceeded (names the rank waited for), Unavailable (a rank is gone), Aborted,
-  // FailedPrecondition (ranks made different calls).
+  // Element-wise sums over all ranks, in place, in an order fixed by (count, size): the same bits
+  // on every rank and in every run. Counts must agree between ranks. DeadlineExceeded (names the
+  // rank waited for), Unavailable (a rank is gone), Aborted, FailedPrecondition (ranks made
+  // different calls).
   virtual absl::Status AllReduceSum(absl::Span<float> values, absl::Duration timeout) = 0;
   virtual absl::Status AllReduceSum(absl::Span<double> values, absl::Duration timeout) = 0;
 
@@ -45,7 +45,8 @@ class Collective {
 };
 
 // Every rank's value, by rank.
-absl::StatusOr<std::vector<double>> AllGather(Collective& collective, double value, absl::Duration timeout);
+absl::StatusOr<std::vector<double>> AllGather(Collective& collective, double value,
+                                              absl::Duration timeout);
 
 // One rank: every call is a no-op that succeeds, until Abort.
 std::unique_ptr<Collective> SingleRank();

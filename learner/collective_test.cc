@@ -32,8 +32,11 @@ struct Ring {
   }
   absl::StatusOr<std::unique_ptr<Collective>> Connect(int rank, uint64_t generation = 1,
                                                       absl::Duration timeout = kTimeout) {
-    return ConnectTcp(*listeners[rank], {.rank = rank, .addresses = addresses, .generation = generation,
-                                         .connect_timeout = timeout, .chunk_bytes = 1024});
+    return ConnectTcp(*listeners[rank], {.rank = rank,
+                                         .addresses = addresses,
+                                         .generation = generation,
+                                         .connect_timeout = timeout,
+                                         .chunk_bytes = 1024});
   }
   std::vector<std::unique_ptr<TcpListener>> listeners;
   std::vector<std::string> addresses;
@@ -78,7 +81,8 @@ TEST(Collective, SumsAreRightAndTheSameBitsOnEveryRank) {
         ASSERT_TRUE(c.AllReduceSum(absl::MakeSpan(values), kTimeout).ok());
         results[c.rank()] = values;
       });
-      for (int r = 1; r < size; ++r) ASSERT_EQ(results[r], results[0]) << size << " ranks, " << count;
+      for (int r = 1; r < size; ++r)
+        ASSERT_EQ(results[r], results[0]) << size << " ranks, " << count;
       std::vector<double> expected(count, 0.0);
       for (int r = 0; r < size; ++r) {
         const std::vector<float> values = Values(r, count);
@@ -93,7 +97,8 @@ TEST(Collective, CallsOfAllKindsFollowOneAnother) {
   OnRanks(3, [](Collective& c) {
     for (int round = 0; round < 20; ++round) {
       ASSERT_TRUE(c.Barrier(kTimeout).ok());
-      std::string bytes = c.rank() == round % 3 ? std::string(5000, static_cast<char>(200 + round)) : "old";
+      std::string bytes =
+          c.rank() == round % 3 ? std::string(5000, static_cast<char>(200 + round)) : "old";
       ASSERT_TRUE(c.Broadcast(round % 3, bytes, kTimeout).ok());
       ASSERT_EQ(bytes, std::string(5000, static_cast<char>(200 + round)));
       auto all = AllGather(c, c.rank() * 10.0 + round, kTimeout);
@@ -134,7 +139,8 @@ TEST(Collective, ASilentRankIsNamedByAllWithinTheDeadline) {
   for (auto& e : errors) {
     const absl::Status status = e.get();
     EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
-    EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("for rank 1 (", ring.addresses[1])));
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr(absl::StrCat("for rank 1 (", ring.addresses[1])));
   }
   EXPECT_LT(absl::Now() - start, absl::Seconds(3));
   over.set_value();
@@ -182,8 +188,10 @@ TEST(Collective, AStaleGenerationIsRefusedAndTheNewOneForms) {
 
 TEST(Collective, ConnectingCanBeCancelled) {
   Ring ring(2);
-  const auto c = ConnectTcp(*ring.listeners[0], {.rank = 0, .addresses = ring.addresses,
-                                                 .connect_timeout = kTimeout, .cancelled = [] { return true; }});
+  const auto c = ConnectTcp(*ring.listeners[0], {.rank = 0,
+                                                 .addresses = ring.addresses,
+                                                 .connect_timeout = kTimeout,
+                                                 .cancelled = [] { return true; }});
   EXPECT_EQ(c.status().code(), absl::StatusCode::kCancelled);
 }
 
@@ -237,11 +245,12 @@ TEST(CollectiveProcesses, AKilledRankIsNamedByTheOthers) {
 }
 
 TEST(CollectiveProcesses, LoopbackThroughputIsReported) {
-  constexpr int kCount = 1 << 22;   // 16 MiB of gradients
+  constexpr int kCount = 1 << 22;  // 16 MiB of gradients
   constexpr int kRounds = 10;
   Ring ring(2);
   auto run = [&](int rank) {
-    auto collective = ConnectTcp(*ring.listeners[rank], {.rank = rank, .addresses = ring.addresses});
+    auto collective =
+        ConnectTcp(*ring.listeners[rank], {.rank = rank, .addresses = ring.addresses});
     if (!collective.ok()) return -1.0;
     std::vector<float> values(kCount, 1.0f);
     const absl::Time start = absl::Now();

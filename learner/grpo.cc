@@ -1,6 +1,6 @@
-// GRPO, Shao et al., "DeepSeekMath", 2402.03300, section 4.1.2 (outcome supervision): every token of an
-// episode has the advantage (r - mean) / (std + 1e-6) over the episode's group. The standard deviation
-// is the sample's (n - 1). The KL penalty is a term of the loss.
+// GRPO, Shao et al., "DeepSeekMath", 2402.03300, section 4.1.2 (outcome supervision): every token
+// of an episode has the advantage (r - mean) / (std + 1e-6) over the episode's group. The standard
+// deviation is the sample's (n - 1). The KL penalty is a term of the loss.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -21,7 +21,8 @@ std::vector<double> Compare(absl::Span<const double> rewards) {
   double squares = 0;
   for (double r : rewards) squares += (r - mean) * (r - mean);
   const double std = std::sqrt(squares / (n - 1));
-  for (size_t i = 0; i < rewards.size(); ++i) advantages[i] = (rewards[i] - mean) / (std + kEpsilon);
+  for (size_t i = 0; i < rewards.size(); ++i)
+    advantages[i] = (rewards[i] - mean) / (std + kEpsilon);
   return advantages;
 }
 

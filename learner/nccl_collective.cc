@@ -35,7 +35,7 @@ class NcclCollective : public Collective {
 
   ~NcclCollective() override {
     if (cudaSetDevice(device_) != cudaSuccess) return;
-    if (comm_ != nullptr) ncclCommAbort(comm_);   // frees it without waiting for anybody
+    if (comm_ != nullptr) ncclCommAbort(comm_);  // frees it without waiting for anybody
     if (stream_ != nullptr) cudaStreamDestroy(stream_);
     if (buffer_ != nullptr) cudaFree(buffer_);
   }
@@ -57,7 +57,8 @@ class NcclCollective : public Collective {
     std::memcpy(&id, bytes.data(), sizeof(id));
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    status = Nccl(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig");
+    status =
+        Nccl(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig");
     if (!status.ok()) return status;
     return Await("forming", deadline, timeout, [] { return cudaSuccess; });
   }
@@ -74,14 +75,17 @@ class NcclCollective : public Collective {
     absl::Status status = Cuda(cudaSetDevice(device_), "cudaSetDevice");
     if (status.ok()) status = Reserve(bytes);
     if (status.ok()) {
-      status = Cuda(cudaMemcpyAsync(buffer_, values.data(), bytes, cudaMemcpyHostToDevice, stream_), "copy");
+      status = Cuda(cudaMemcpyAsync(buffer_, values.data(), bytes, cudaMemcpyHostToDevice, stream_),
+                    "copy");
     }
     if (status.ok()) {
-      status = Nccl(ncclAllReduce(buffer_, buffer_, values.size(), ncclFloat, ncclSum, comm_, stream_),
-                    "ncclAllReduce");
+      status =
+          Nccl(ncclAllReduce(buffer_, buffer_, values.size(), ncclFloat, ncclSum, comm_, stream_),
+               "ncclAllReduce");
     }
     if (!status.ok()) return Fail(status);
-    status = Await("adding up gradients", deadline, timeout, [this] { return cudaStreamQuery(stream_); });
+    status = Await("adding up gradients", deadline, timeout,
+                   [this] { return cudaStreamQuery(stream_); });
     if (!status.ok()) return status;
     status = Cuda(cudaMemcpy(values.data(), buffer_, bytes, cudaMemcpyDeviceToHost), "copy");
     return status.ok() ? status : Fail(status);
@@ -96,7 +100,7 @@ class NcclCollective : public Collective {
     return error_.ok() ? control_->Broadcast(root, bytes, timeout) : error_;
   }
   void Abort(std::string_view reason) override {
-    aborted_ = true;   // a call under way sees it at its next poll
+    aborted_ = true;  // a call under way sees it at its next poll
     control_->Abort(reason);
   }
 
@@ -125,8 +129,9 @@ class NcclCollective : public Collective {
       }
       if (aborted_) return Fail(absl::AbortedError("aborted"));
       if (absl::Now() >= deadline) {
-        return FailAndBlame(absl::DeadlineExceededError(absl::StrCat(
-            "rank ", rank(), " waited ", absl::FormatDuration(timeout), " for NCCL during ", what)));
+        return FailAndBlame(absl::DeadlineExceededError(absl::StrCat("rank ", rank(), " waited ",
+                                                                     absl::FormatDuration(timeout),
+                                                                     " for NCCL during ", what)));
       }
       absl::SleepFor(kPoll);
     }
@@ -139,8 +144,8 @@ class NcclCollective : public Collective {
     return error_ = error;
   }
 
-  // The comm failed or stands still. Every rank that lives comes here within its deadline, so that a
-  // barrier finds the one that does not; its error names the rank, which NCCL's cannot.
+  // The comm failed or stands still. Every rank that lives comes here within its deadline, so that
+  // a barrier finds the one that does not; its error names the rank, which NCCL's cannot.
   absl::Status FailAndBlame(absl::Status error) {
     if (comm_ != nullptr) ncclCommAbort(std::exchange(comm_, nullptr));
     const absl::Status blame = control_->Barrier(kBlame);
@@ -159,8 +164,8 @@ class NcclCollective : public Collective {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Collective>> ConnectNccl(std::unique_ptr<Collective> control, int device,
-                                                        absl::Duration timeout) {
+absl::StatusOr<std::unique_ptr<Collective>> ConnectNccl(std::unique_ptr<Collective> control,
+                                                        int device, absl::Duration timeout) {
   int devices = 0;
   absl::Status status = Cuda(cudaGetDeviceCount(&devices), "looking for GPUs");
   if (status.ok() && (device < 0 || device >= devices)) {
@@ -169,7 +174,7 @@ absl::StatusOr<std::unique_ptr<Collective>> ConnectNccl(std::unique_ptr<Collecti
   auto collective = std::make_unique<NcclCollective>(std::move(control), device);
   if (status.ok()) status = collective->Connect(timeout);
   if (!status.ok()) {
-    collective->Abort(std::string(status.message()));   // the other ranks need not wait
+    collective->Abort(std::string(status.message()));  // the other ranks need not wait
     return status;
   }
   return collective;

@@ -1,4 +1,5 @@
-// Gradients between GPUs, by NCCL. Built where the CUDA toolkit and NCCL are installed (SOJOURN_NCCL).
+// Gradients between GPUs, by NCCL. Built where the CUDA toolkit and NCCL are installed
+// (SOJOURN_NCCL).
 #ifndef SOJOURN_LEARNER_NCCL_COLLECTIVE_H_
 #define SOJOURN_LEARNER_NCCL_COLLECTIVE_H_
 
@@ -8,12 +9,12 @@
 
 namespace sojourn::learner {
 
-// Sums of floats go through GPU number `device` and NCCL; everything else through `control` (TCP), which
-// also carries NCCL's identifier and knows who is at fault when NCCL only stands still. NCCL is never
-// blocked on: it is polled, and aborted at a deadline.
-// Unavailable: no such GPU, or NCCL's error. DeadlineExceeded: as control's.
-absl::StatusOr<std::unique_ptr<Collective>> ConnectNccl(std::unique_ptr<Collective> control, int device,
-                                                        absl::Duration timeout);
+// Sums of floats go through GPU number `device` and NCCL; everything else through `control` (TCP),
+// which also carries NCCL's identifier and knows who is at fault when NCCL only stands still. NCCL
+// is never blocked on: it is polled, and aborted at a deadline. Unavailable: no such GPU, or NCCL's
+// error. DeadlineExceeded: as control's.
+absl::StatusOr<std::unique_ptr<Collective>> ConnectNccl(std::unique_ptr<Collective> control,
+                                                        int device, absl::Duration timeout);
 
 }  // namespace sojourn::learner
 

@@ -60,7 +60,8 @@ TEST(NcclCollective, AnAbortEndsIt) {
   auto collective = ConnectNccl(SingleRank(), 0, kTimeout).value();
   collective->Abort("over");
   float value = 1;
-  EXPECT_EQ(collective->AllReduceSum(absl::MakeSpan(&value, 1), kTimeout).code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(collective->AllReduceSum(absl::MakeSpan(&value, 1), kTimeout).code(),
+            absl::StatusCode::kAborted);
 }
 
 }  // namespace

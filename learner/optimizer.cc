@@ -81,8 +81,9 @@ policy::Weights AdamW::Export() const {
 
 absl::Status AdamW::Restore(const policy::Weights& state, uint64_t steps) {
   if (state.size() != 2 * weights_.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("optimizer state has ", state.size(), " tensors, expected ",
-                                                   2 * weights_.size(), ", two per weight"));
+    return absl::InvalidArgumentError(absl::StrCat("optimizer state has ", state.size(),
+                                                   " tensors, expected ", 2 * weights_.size(),
+                                                   ", two per weight"));
   }
   policy::Weights restored[2];
   const char* prefixes[2] = {"exp_avg/", "exp_avg_sq/"};
@@ -91,8 +92,9 @@ absl::Status AdamW::Restore(const policy::Weights& state, uint64_t steps) {
       const auto found = state.find(prefixes[i] + name);
       if (found == state.end() || found->second.sizes() != weight.sizes() ||
           found->second.scalar_type() != torch::kFloat) {
-        return absl::InvalidArgumentError(absl::StrCat("optimizer state: ", prefixes[i], name,
-                                                       " is missing, or not fp32 of its weight's shape"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("optimizer state: ", prefixes[i], name,
+                         " is missing, or not fp32 of its weight's shape"));
       }
       restored[i][name] = found->second.clone();
     }
@@ -119,7 +121,7 @@ void Muon::Step(double learning_rate) {
 }
 
 torch::Tensor Orthogonalize(const torch::Tensor& matrix) {
-  constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;   // Jordan's quintic
+  constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;  // Jordan's quintic
   const bool tall = matrix.size(0) > matrix.size(1);
   torch::Tensor x = tall ? matrix.t() : matrix;
   x = x / (x.norm() + 1e-7);

@@ -1,5 +1,5 @@
-// Gradients and what makes steps of them. All state is fp32, kept by weight name, and saved and restored
-// bit for bit.
+// Gradients and what makes steps of them. All state is fp32, kept by weight name, and saved and
+// restored bit for bit.
 #ifndef SOJOURN_LEARNER_OPTIMIZER_H_
 #define SOJOURN_LEARNER_OPTIMIZER_H_
 
@@ -16,7 +16,8 @@ namespace sojourn::learner {
 // The gradients of all weights in one buffer, in the weights' order: ranks add it up in one call.
 class Gradients {
  public:
-  // Makes `weights` (fp32 leaves) require gradients, which backward passes then add up in the buffer.
+  // Makes `weights` (fp32 leaves) require gradients, which backward passes then add up in the
+  // buffer.
   explicit Gradients(policy::Weights& weights);
 
   void Zero();
@@ -29,31 +30,33 @@ class Gradients {
   torch::Tensor flat_;
 };
 
-// Weight decay is for matrices that mix features; norms' vectors and embedding tables are left alone.
+// Weight decay is for matrices that mix features; norms' vectors and embedding tables are left
+// alone.
 bool Decays(const std::string& name, const torch::Tensor& weight);
 
 struct AdamWOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0;      // where Decays()
+  double weight_decay = 0;  // where Decays()
 };
 
-// AdamW, Loshchilov and Hutter, 1711.05101, algorithm 2: with bias correction, decay decoupled from the
-// gradient and scaled by the learning rate.
+// AdamW, Loshchilov and Hutter, 1711.05101, algorithm 2: with bias correction, decay decoupled from
+// the gradient and scaled by the learning rate.
 class AdamW {
  public:
-  AdamW(policy::Weights weights, AdamWOptions options);   // shares the weights' tensors
-  void Step(double learning_rate);   // along the weights' present gradients
+  AdamW(policy::Weights weights, AdamWOptions options);  // shares the weights' tensors
+  void Step(double learning_rate);                       // along the weights' present gradients
 
   uint64_t steps() const { return steps_; }
-  policy::Weights Export() const;    // copies: "exp_avg/NAME", "exp_avg_sq/NAME"
-  absl::Status Restore(const policy::Weights& state, uint64_t steps);   // InvalidArgument: of other weights
+  policy::Weights Export() const;  // copies: "exp_avg/NAME", "exp_avg_sq/NAME"
+  absl::Status Restore(const policy::Weights& state,
+                       uint64_t steps);  // InvalidArgument: of other weights
 
  private:
   policy::Weights weights_;
   AdamWOptions options_;
-  policy::Weights first_, second_;   // moments
+  policy::Weights first_, second_;  // moments
   uint64_t steps_ = 0;
 };
 

@@ -15,7 +15,8 @@ policy::Weights SomeWeights() {
 void SetGradient(policy::Weights& weights, float scale) {
   float next = scale;
   for (auto& [name, weight] : weights) {
-    weight.mutable_grad().copy_(torch::arange(weight.numel()).view_as(weight).mul(0.3f * scale).add(next));
+    weight.mutable_grad().copy_(
+        torch::arange(weight.numel()).view_as(weight).mul(0.3f * scale).add(next));
     next = -next;
   }
 }
@@ -37,7 +38,8 @@ TEST(AdamW, FollowsTheRecurrenceAndDecaysMatricesOnly) {
   AdamW adamw(weights, {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1});
   std::vector<ScalarAdamW> expected;
   for (const auto& [name, weight] : weights) {
-    for (int i = 0; i < weight.numel(); ++i) expected.push_back({weight.detach().flatten()[i].item<float>()});
+    for (int i = 0; i < weight.numel(); ++i)
+      expected.push_back({weight.detach().flatten()[i].item<float>()});
   }
   for (int t = 1; t <= 5; ++t) {
     SetGradient(weights, t % 2 == 0 ? -0.7f : 1.1f);
@@ -45,8 +47,10 @@ TEST(AdamW, FollowsTheRecurrenceAndDecaysMatricesOnly) {
     size_t k = 0;
     for (const auto& [name, weight] : weights) {
       for (int i = 0; i < weight.numel(); ++i, ++k) {
-        expected[k].Step(weight.grad().flatten()[i].item<float>(), 0.05, weight.dim() == 2 ? 0.1 : 0, t);
-        EXPECT_NEAR(weight.detach().flatten()[i].item<float>(), expected[k].w, 2e-6) << name << " step " << t;
+        expected[k].Step(weight.grad().flatten()[i].item<float>(), 0.05,
+                         weight.dim() == 2 ? 0.1 : 0, t);
+        EXPECT_NEAR(weight.detach().flatten()[i].item<float>(), expected[k].w, 2e-6)
+            << name << " step " << t;
       }
     }
   }
@@ -83,7 +87,8 @@ TEST(AdamW, RestoredStateGoesOnBitForBit) {
 }
 
 TEST(AdamW, RefusesTheStateOfOtherWeights) {
-  policy::Weights weights = SomeWeights(), other = {{"x", torch::zeros({2, 2})}, {"y", torch::zeros({2})}};
+  policy::Weights weights = SomeWeights(),
+                  other = {{"x", torch::zeros({2, 2})}, {"y", torch::zeros({2})}};
   AdamW adamw(weights, {});
   EXPECT_EQ(adamw.Restore(AdamW(other, {}).Export(), 1).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(adamw.Restore({}, 1).code(), absl::StatusCode::kInvalidArgument);
@@ -97,7 +102,7 @@ TEST(Gradients, BackwardAddsUpInOneBuffer) {
     for (const auto& [name, weight] : weights) loss = loss + weight.square().sum();
     loss.backward();
   }
-  const std::vector<float> expected = {4, -8, 2, 12, 4, 1};   // two times 2 w, in the weights' order
+  const std::vector<float> expected = {4, -8, 2, 12, 4, 1};  // two times 2 w, in the weights' order
   EXPECT_EQ(std::vector<float>(gradients.values().begin(), gradients.values().end()), expected);
   gradients.Zero();
   EXPECT_EQ(weights["model.norm.weight"].grad().abs().sum().item<float>(), 0);
@@ -120,7 +125,8 @@ TEST(Gradients, AreClippedByTheNormOverAllWeights) {
 
 TEST(Muon, SingularValuesArePushedTowardsOne) {
   for (const auto& [rows, columns] : {std::pair{6, 10}, std::pair{10, 6}}) {
-    const torch::Tensor m = torch::sin(torch::arange(rows * columns).to(torch::kFloat)).view({rows, columns});
+    const torch::Tensor m =
+        torch::sin(torch::arange(rows * columns).to(torch::kFloat)).view({rows, columns});
     const torch::Tensor x = Orthogonalize(m);
     ASSERT_EQ(x.sizes(), m.sizes());
     // Singular values that are not tiny beside the largest end near 1; the directions stay.

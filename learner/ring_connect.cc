@@ -19,7 +19,7 @@
 namespace sojourn::learner {
 namespace {
 
-constexpr uint64_t kMagic = 0x31474e52524a4f53;   // "SOJRRNG1", read as a little-endian number
+constexpr uint64_t kMagic = 0x31474e52524a4f53;  // "SOJRRNG1", read as a little-endian number
 constexpr absl::Duration kRetry = absl::Milliseconds(50);
 constexpr absl::Duration kHelloTimeout = absl::Seconds(1);
 
@@ -33,7 +33,7 @@ struct Hello {
 };
 struct Reply {
   uint64_t accepted = 0;
-  uint64_t generation = 0;   // the accepting rank's
+  uint64_t generation = 0;  // the accepting rank's
 };
 
 struct AddressInfo {
@@ -45,8 +45,8 @@ struct AddressInfo {
 
 absl::Status Resolve(const std::string& address, bool passive, AddressInfo& info, int& port) {
   const size_t colon = address.rfind(':');
-  if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
-      port > 65535) {
+  if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
+      port < 0 || port > 65535) {
     return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is not HOST:PORT"));
   }
   std::string host = address.substr(0, colon);
@@ -57,10 +57,11 @@ absl::Status Resolve(const std::string& address, bool passive, AddressInfo& info
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = passive ? AI_PASSIVE : 0;
-  const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), std::to_string(port).c_str(), &hints,
-                                &info.list);
+  const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), std::to_string(port).c_str(),
+                                &hints, &info.list);
   if (error != 0) {
-    return absl::UnavailableError(absl::StrCat("cannot resolve \"", address, "\": ", gai_strerror(error)));
+    return absl::UnavailableError(
+        absl::StrCat("cannot resolve \"", address, "\": ", gai_strerror(error)));
   }
   return absl::OkStatus();
 }
@@ -72,11 +73,12 @@ void Prepare(int fd) {
 }
 
 int PollMs(absl::Duration d) {
-  return static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(std::max(d, absl::ZeroDuration()),
-                                                               absl::Milliseconds(1))));
+  return static_cast<int>(absl::ToInt64Milliseconds(
+      absl::Ceil(std::max(d, absl::ZeroDuration()), absl::Milliseconds(1))));
 }
 
-// Reads a whole struct from a non-blocking socket. False when the peer is gone or `deadline` passes.
+// Reads a whole struct from a non-blocking socket. False when the peer is gone or `deadline`
+// passes.
 template <typename T>
 bool ReadStruct(int fd, T& value, absl::Time deadline) {
   size_t done = 0;
@@ -96,7 +98,7 @@ bool ReadStruct(int fd, T& value, absl::Time deadline) {
 }
 
 template <typename T>
-bool WriteStruct(int fd, const T& value) {   // a fresh socket's buffer always has room for it
+bool WriteStruct(int fd, const T& value) {  // a fresh socket's buffer always has room for it
   return send(fd, &value, sizeof(value), MSG_NOSIGNAL) == sizeof(value);
 }
 
@@ -151,7 +153,8 @@ absl::StatusOr<std::unique_ptr<TcpListener>> TcpListener::Create(const std::stri
   if (!status.ok()) return status;
   std::string error = "no address";
   for (addrinfo* a = info.list; a != nullptr; a = a->ai_next) {
-    const int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
+    const int fd =
+        socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
     const int on = 1;
     sockaddr_storage bound{};
     socklen_t length = sizeof(bound);
@@ -160,8 +163,8 @@ absl::StatusOr<std::unique_ptr<TcpListener>> TcpListener::Create(const std::stri
         getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &length) == 0) {
       port = ntohs(bound.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&bound)->sin6_port
                                                : reinterpret_cast<sockaddr_in*>(&bound)->sin_port);
-      return std::unique_ptr<TcpListener>(
-          new TcpListener(fd, absl::StrCat(address.substr(0, address.rfind(':')), ":", port), port));
+      return std::unique_ptr<TcpListener>(new TcpListener(
+          fd, absl::StrCat(address.substr(0, address.rfind(':')), ":", port), port));
     }
     error = std::strerror(errno);
     if (fd >= 0) close(fd);
@@ -178,7 +181,7 @@ absl::StatusOr<RingSockets> ConnectRing(TcpListener& listener, const TcpCollecti
   const int previous_rank = (options.rank + size - 1) % size;
   const std::string& next_address = options.addresses[next_rank];
   RingSockets ring;
-  int candidate = -1;   // connected to the next rank, which has not answered our hello yet
+  int candidate = -1;  // connected to the next rank, which has not answered our hello yet
   bool formed = false;
   auto close_all = absl::MakeCleanup([&] {
     if (formed) return;
@@ -189,7 +192,8 @@ absl::StatusOr<RingSockets> ConnectRing(TcpListener& listener, const TcpCollecti
   absl::Time next_try = absl::InfinitePast();
   while (ring.next < 0 || ring.previous < 0) {
     const absl::Time now = absl::Now();
-    if (options.cancelled && options.cancelled()) return absl::CancelledError("connecting was cancelled");
+    if (options.cancelled && options.cancelled())
+      return absl::CancelledError("connecting was cancelled");
     if (now >= deadline) {
       const int missing = ring.next < 0 ? next_rank : previous_rank;
       return absl::DeadlineExceededError(absl::StrCat(
@@ -199,7 +203,8 @@ absl::StatusOr<RingSockets> ConnectRing(TcpListener& listener, const TcpCollecti
     if (ring.next < 0 && candidate < 0 && now >= next_try) {
       next_try = now + kRetry;
       candidate = TryConnect(next_address, std::min(deadline - now, kHelloTimeout));
-      const Hello hello{.generation = options.generation, .rank = static_cast<uint32_t>(options.rank),
+      const Hello hello{.generation = options.generation,
+                        .rank = static_cast<uint32_t>(options.rank),
                         .size = static_cast<uint32_t>(size),
                         .chunk_bytes = static_cast<uint64_t>(options.chunk_bytes)};
       if (candidate >= 0 && !WriteStruct(candidate, hello)) close(std::exchange(candidate, -1));
@@ -215,12 +220,12 @@ absl::StatusOr<RingSockets> ConnectRing(TcpListener& listener, const TcpCollecti
         ring.next = std::exchange(candidate, -1);
         continue;
       }
-      close(std::exchange(candidate, -1));   // tried again: it may be about to form our generation
+      close(std::exchange(candidate, -1));  // tried again: it may be about to form our generation
       next_try = absl::Now() + kRetry;
       if (answered && reply.generation > options.generation) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("rank ", next_rank, " (", next_address, ") is at generation ", reply.generation,
-                         ", this rank at ", options.generation, ", which is over"));
+        return absl::FailedPreconditionError(absl::StrCat(
+            "rank ", next_rank, " (", next_address, ") is at generation ", reply.generation,
+            ", this rank at ", options.generation, ", which is over"));
       }
       if (answered && reply.generation == options.generation) {
         return absl::FailedPreconditionError(absl::StrCat(

@@ -8,11 +8,12 @@
 namespace sojourn::learner {
 
 struct RingSockets {
-  int next = -1;       // to rank + 1
-  int previous = -1;   // from rank - 1
+  int next = -1;      // to rank + 1
+  int previous = -1;  // from rank - 1
 };
 
-// Non-blocking sockets to both neighbours, each of which gave the same generation and number of ranks.
+// Non-blocking sockets to both neighbours, each of which gave the same generation and number of
+// ranks.
 absl::StatusOr<RingSockets> ConnectRing(TcpListener& listener, const TcpCollectiveOptions& options,
                                         absl::Time deadline);
 

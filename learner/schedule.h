@@ -12,14 +12,14 @@ namespace sojourn::learner {
 // The most updates that an arm can have: the sum of its stages' limits, or 0 when a stage has none.
 uint64_t PlannedUpdates(const v1::Arm& arm);
 
-// Warms up linearly (update u < warmup: peak * (u + 1) / warmup), then is constant, or falls to 0 at
-// `total` updates, linearly or along half a cosine. With total = 0 (unknown) it stays constant.
+// Warms up linearly (update u < warmup: peak * (u + 1) / warmup), then is constant, or falls to 0
+// at `total` updates, linearly or along half a cosine. With total = 0 (unknown) it stays constant.
 class Schedule {
  public:
-  // InvalidArgument: an unknown kind (known: constant, linear, cosine), or a peak that is not finite or
-  // negative.
+  // InvalidArgument: an unknown kind (known: constant, linear, cosine), or a peak that is not
+  // finite or negative.
   static absl::StatusOr<Schedule> Create(const v1::Algorithm& algorithm, uint64_t total);
-  double Rate(uint64_t update) const;   // update from 0
+  double Rate(uint64_t update) const;  // update from 0
 
  private:
   enum class Kind { kConstant, kLinear, kCosine };

@@ -71,7 +71,7 @@ absl::Status Train(policy::Model& model, absl::Span<const SupervisedSequence> da
   Gradients gradients(model.mutable_weights());
   policy::Weights matrices, rest;
   for (const auto& [name, weight] : model.weights()) {
-    (Decays(name, weight) ? matrices : rest)[name] = weight;   // the same matrices as weight decay's
+    (Decays(name, weight) ? matrices : rest)[name] = weight;  // the same matrices as weight decay's
   }
   Muon muon(matrices);
   AdamW adamw(rest, {.beta2 = 0.95});
@@ -99,14 +99,16 @@ absl::Status Train(policy::Model& model, absl::Span<const SupervisedSequence> da
     } while (packed.tokens.size() < options.tokens_per_step || weight_sum == 0);
 
     gradients.Zero();
-    const torch::Tensor hidden = model.Hidden(packed).index_select(0, torch::tensor(rows, torch::kLong));
+    const torch::Tensor hidden =
+        model.Hidden(packed).index_select(0, torch::tensor(rows, torch::kLong));
     const torch::Tensor losses = torch::cross_entropy_loss(
         model.Logits(hidden), torch::tensor(targets, torch::kLong), {}, at::Reduction::None);
     const torch::Tensor loss = (losses * torch::tensor(weights, torch::kFloat)).sum() / weight_sum;
     loss.backward();
     const double norm = gradients.ClipNorm(options.max_gradient_norm);
     if (!std::isfinite(norm)) {
-      return absl::InternalError(absl::StrCat("step ", state.step, ": the gradient is not finite (norm ", norm,
+      return absl::InternalError(absl::StrCat("step ", state.step,
+                                              ": the gradient is not finite (norm ", norm,
                                               "); lower the learning rates"));
     }
     const double steps_left = options.steps - state.step;
@@ -133,7 +135,7 @@ absl::Status TrainSupervised(policy::Model& model, absl::Span<const SupervisedSe
   } catch (const std::exception& e) {
     status = absl::InternalError(absl::StrCat("supervised training: ", e.what()));
   }
-  for (auto& [name, weight] : model.mutable_weights()) {   // leaves a model like any other
+  for (auto& [name, weight] : model.mutable_weights()) {  // leaves a model like any other
     weight.mutable_grad() = torch::Tensor();
     weight.set_requires_grad(false);
   }

@@ -44,8 +44,9 @@ TEST(TrainSupervised, TheLanguageModelWeightCountsEverywhereElse) {
   options.lm_weight = 0.5;
   policy::Model model = ToyModel(1, 1);
   double last = 0;
-  ASSERT_TRUE(TrainSupervised(model, Questions(64), options,
-                              [&](const SupervisedProgress& p) { last = p.loss; }).ok());
+  ASSERT_TRUE(TrainSupervised(model, Questions(64), options, [&](const SupervisedProgress& p) {
+                last = p.loss;
+              }).ok());
   // The random token costs log 4 at weight 0.5, the answer nothing at weight 1.
   EXPECT_NEAR(last, 0.5 * std::log(4.0) / 1.5, 0.15);
 }

@@ -24,13 +24,13 @@ constexpr absl::Duration kFarewell = absl::Milliseconds(300);
 constexpr size_t kMaxReasonBytes = 1024;
 
 enum Kind : uint32_t {
-  kData = 1,      // value: the number of the call; payload: elements
-  kWaiting = 2,   // value: the rank at the root of the wait
-  kAbort = 3,     // value: the status code; payload: the reason
+  kData = 1,     // value: the number of the call; payload: elements
+  kWaiting = 2,  // value: the rank at the root of the wait
+  kAbort = 3,    // value: the status code; payload: the reason
 };
 struct Header {
   uint32_t kind = 0;
-  uint32_t bytes = 0;   // of payload
+  uint32_t bytes = 0;  // of payload
   uint64_t value = 0;
 };
 
@@ -40,7 +40,7 @@ bool WouldBlock() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == E
 struct Outgoing {
   Header header;
   const char* payload = nullptr;
-  size_t done = 0;      // of header and payload together
+  size_t done = 0;  // of header and payload together
   bool busy = false;
 
   void Start(Header h, const char* p) {
@@ -76,13 +76,14 @@ struct Incoming {
   Result Receive(int fd, size_t max_bytes) {
     while (true) {
       const bool in_header = done < sizeof(header);
-      if (!in_header && header.bytes > max_bytes) return Result::kGone;   // not one of ours
+      if (!in_header && header.bytes > max_bytes) return Result::kGone;  // not one of ours
       if (done == sizeof(header)) payload.resize(header.bytes);
       if (!in_header && done == sizeof(header) + header.bytes) {
         done = 0;
         return Result::kFrame;
       }
-      char* to = in_header ? reinterpret_cast<char*>(&header) + done : payload.data() + (done - sizeof(header));
+      char* to = in_header ? reinterpret_cast<char*>(&header) + done
+                           : payload.data() + (done - sizeof(header));
       const size_t count = in_header ? sizeof(header) - done : sizeof(header) + header.bytes - done;
       const ssize_t n = recv(fd, to, count, 0);
       if (n == 0) return Result::kGone;
@@ -104,7 +105,8 @@ class TcpCollective : public Collective {
 
   ~TcpCollective() override {
     for (int fd : {ring_.next, ring_.previous}) {
-      // Closing with unread bytes would reset the link, and take what is on its way to the peer with it.
+      // Closing with unread bytes would reset the link, and take what is on its way to the peer
+      // with it.
       char unread[4096];
       shutdown(fd, SHUT_WR);
       while (recv(fd, unread, sizeof(unread), MSG_DONTWAIT) > 0) {
@@ -143,9 +145,9 @@ class TcpCollective : public Collective {
       abort_reason_ = absl::StrCat("rank ", rank_, " aborted: ", std::string(reason));
     }
     const uint64_t one = 1;
-    if (write(wake_, &one, sizeof(one)) < 0) {   // only when it is awake already
+    if (write(wake_, &one, sizeof(one)) < 0) {  // only when it is awake already
     }
-    std::lock_guard lock(call_mutex_);   // a call under way ends at once
+    std::lock_guard lock(call_mutex_);  // a call under way ends at once
     if (error_.ok()) Fail(absl::AbortedError(AbortReason())).IgnoreError();
   }
 
@@ -153,7 +155,9 @@ class TcpCollective : public Collective {
   template <typename T>
   absl::Status AllReduce(absl::Span<T> values, absl::Duration timeout, const char* what);
 
-  std::string Name(int rank) const { return absl::StrCat("rank ", rank, " (", addresses_[rank], ")"); }
+  std::string Name(int rank) const {
+    return absl::StrCat("rank ", rank, " (", addresses_[rank], ")");
+  }
   int Next() const { return (rank_ + 1) % size_; }
   int Previous() const { return (rank_ + size_ - 1) % size_; }
   std::string AbortReason() {
@@ -161,8 +165,8 @@ class TcpCollective : public Collective {
     return abort_reason_;
   }
   absl::Status Gone(int rank, const char* what) {
-    return Fail(absl::UnavailableError(absl::StrCat(Name(rank), " is gone: its connection closed during ",
-                                                    what)));
+    return Fail(absl::UnavailableError(
+        absl::StrCat(Name(rank), " is gone: its connection closed during ", what)));
   }
   static absl::Status Told(const Incoming& in) {
     return absl::Status(static_cast<absl::StatusCode>(in.header.value),
@@ -175,27 +179,28 @@ class TcpCollective : public Collective {
   const std::vector<std::string> addresses_;
   const int chunk_bytes_;
   const RingSockets ring_;
-  const int wake_;   // readable once aborted
+  const int wake_;  // readable once aborted
 
   std::mutex abort_mutex_;
   std::string abort_reason_;
 
-  std::mutex call_mutex_;   // held during a call; guards what follows
+  std::mutex call_mutex_;  // held during a call; guards what follows
   absl::Status error_;
   uint64_t call_ = 0;
   Outgoing to_next_;
   Incoming from_previous_;
-  Incoming from_next_;      // only an abort comes this way
+  Incoming from_next_;  // only an abort comes this way
 };
 
 // Remembers the error and passes it on both ways, so that every rank learns the root of it.
 absl::Status TcpCollective::Fail(absl::Status error) {
   error_ = error;
   const std::string reason = std::string(error.message()).substr(0, kMaxReasonBytes);
-  const Header header{kAbort, static_cast<uint32_t>(reason.size()), static_cast<uint64_t>(error.code())};
+  const Header header{kAbort, static_cast<uint32_t>(reason.size()),
+                      static_cast<uint64_t>(error.code())};
   Outgoing farewell;
   farewell.Start(header, reason.data());
-  farewell.Send(ring_.previous);   // nothing else is ever sent this way: there is room
+  farewell.Send(ring_.previous);  // nothing else is ever sent this way: there is room
   const absl::Time deadline = absl::Now() + kFarewell;
   bool alive = true;
   while (alive && to_next_.busy && absl::Now() < deadline) {
@@ -212,12 +217,13 @@ absl::Status TcpCollective::Fail(absl::Status error) {
   return error;
 }
 
-// The ring in steps: in step s every rank sends part (rank - s) and receives part (rank - s - 1) of the
-// values; what comes is added in the first size - 1 steps and final in the rest. A part is cut into
-// chunks; chunk i of the stream may be sent once chunk i - chunks_per_part has come, which is the same
-// chunk one step before.
+// The ring in steps: in step s every rank sends part (rank - s) and receives part (rank - s - 1) of
+// the values; what comes is added in the first size - 1 steps and final in the rest. A part is cut
+// into chunks; chunk i of the stream may be sent once chunk i - chunks_per_part has come, which is
+// the same chunk one step before.
 template <typename T>
-absl::Status TcpCollective::AllReduce(absl::Span<T> values, absl::Duration timeout, const char* what) {
+absl::Status TcpCollective::AllReduce(absl::Span<T> values, absl::Duration timeout,
+                                      const char* what) {
   std::lock_guard lock(call_mutex_);
   if (!error_.ok()) return error_;
   ++call_;
@@ -235,9 +241,9 @@ absl::Status TcpCollective::AllReduce(absl::Span<T> values, absl::Duration timeo
     return values.subspan(begin, end > begin ? end - begin : 0);
   };
 
-  size_t sent = 0;   // chunks, the one under way included
+  size_t sent = 0;  // chunks, the one under way included
   size_t received = 0;
-  int cause = Previous();   // the rank at the root of our wait, as far as we know
+  int cause = Previous();  // the rank at the root of our wait, as far as we know
   int announced = -1;
   bool next_alive = true;
   absl::Time news = absl::Now();
@@ -259,7 +265,7 @@ absl::Status TcpCollective::AllReduce(absl::Span<T> values, absl::Duration timeo
       if (from_next_.Receive(ring_.next, kMaxReasonBytes) == Incoming::Result::kFrame) {
         return Fail(Told(from_next_));
       }
-      if (to_next_.header.kind == kWaiting) {   // it finished, and has no use for this
+      if (to_next_.header.kind == kWaiting) {  // it finished, and has no use for this
         to_next_.busy = false;
         next_alive = false;
       } else {
@@ -271,27 +277,29 @@ absl::Status TcpCollective::AllReduce(absl::Span<T> values, absl::Duration timeo
     if (now >= deadline) {
       // A rank always reads, whatever it waits for: one that cannot be sent to is at fault itself.
       const int blamed = received == total || to_next_.busy ? Next() : cause;
-      return Fail(absl::DeadlineExceededError(absl::StrCat(
-          "rank ", rank_, " waited ", absl::FormatDuration(timeout), " for ", Name(blamed), " during ",
-          what)));
+      return Fail(absl::DeadlineExceededError(absl::StrCat("rank ", rank_, " waited ",
+                                                           absl::FormatDuration(timeout), " for ",
+                                                           Name(blamed), " during ", what)));
     }
     const absl::Duration wait = std::min(deadline - now, kAnnounce);
-    pollfd fds[3] = {
-        {received < total ? ring_.previous : -1, POLLIN, 0},
-        {next_alive ? ring_.next : -1, static_cast<short>(POLLIN | (to_next_.busy ? POLLOUT : 0)), 0},
-        {wake_, POLLIN, 0}};
+    pollfd fds[3] = {{received < total ? ring_.previous : -1, POLLIN, 0},
+                     {next_alive ? ring_.next : -1,
+                      static_cast<short>(POLLIN | (to_next_.busy ? POLLOUT : 0)), 0},
+                     {wake_, POLLIN, 0}};
     // Something can be sent at once: only look whether anything else is there.
     const bool ready = !to_next_.busy && sent < total && sent < received + chunks_per_part;
-    poll(fds, 3,
-         ready ? 0 : absl::ToInt64Milliseconds(absl::Ceil(wait, absl::Milliseconds(1))));
+    poll(fds, 3, ready ? 0 : absl::ToInt64Milliseconds(absl::Ceil(wait, absl::Milliseconds(1))));
     if (fds[2].revents != 0) return Fail(absl::AbortedError(AbortReason()));
     if ((fds[1].revents & ~POLLOUT) != 0) {
       switch (from_next_.Receive(ring_.next, kMaxReasonBytes)) {
-        case Incoming::Result::kFrame: return Fail(Told(from_next_));
-        case Incoming::Result::kNothing: break;
+        case Incoming::Result::kFrame:
+          return Fail(Told(from_next_));
+        case Incoming::Result::kNothing:
+          break;
         case Incoming::Result::kGone:
           // A rank that has all it needs may leave after the last call of a collective.
-          if (sent < total || (to_next_.busy && to_next_.header.kind == kData)) return Gone(Next(), what);
+          if (sent < total || (to_next_.busy && to_next_.header.kind == kData))
+            return Gone(Next(), what);
           next_alive = false;
           to_next_.busy = false;
           break;
@@ -305,16 +313,19 @@ absl::Status TcpCollective::AllReduce(absl::Span<T> values, absl::Duration timeo
       const Header& header = from_previous_.header;
       if (header.kind == kAbort) return Fail(Told(from_previous_));
       if (header.kind == kWaiting) {
-        if (header.value < static_cast<uint64_t>(size_) && header.value != static_cast<uint64_t>(rank_)) {
+        if (header.value < static_cast<uint64_t>(size_) &&
+            header.value != static_cast<uint64_t>(rank_)) {
           cause = header.value;
         }
         continue;
       }
       const absl::Span<T> data = piece(received, 1);
-      if (header.kind != kData || header.value != call_ || header.bytes != data.size() * sizeof(T)) {
-        return Fail(absl::FailedPreconditionError(absl::StrCat(
-            Name(Previous()), " made another call: sent ", header.bytes, " bytes of call ", header.value,
-            " where rank ", rank_, " expected ", data.size() * sizeof(T), " of call ", call_, ", ", what)));
+      if (header.kind != kData || header.value != call_ ||
+          header.bytes != data.size() * sizeof(T)) {
+        return Fail(absl::FailedPreconditionError(
+            absl::StrCat(Name(Previous()), " made another call: sent ", header.bytes,
+                         " bytes of call ", header.value, " where rank ", rank_, " expected ",
+                         data.size() * sizeof(T), " of call ", call_, ", ", what)));
       }
       const T* incoming = reinterpret_cast<const T*>(from_previous_.payload.data());
       if (received < total / 2) {
@@ -338,9 +349,9 @@ absl::StatusOr<std::unique_ptr<Collective>> ConnectTcp(TcpListener& listener,
                                                        const TcpCollectiveOptions& options) {
   const int size = options.addresses.size();
   if (options.rank < 0 || options.rank >= size || options.chunk_bytes < 8) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("rank ", options.rank, " of ", size, " ranks with chunks of ", options.chunk_bytes,
-                     " bytes: the rank must be below the number of ranks, a chunk at least 8 bytes"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "rank ", options.rank, " of ", size, " ranks with chunks of ", options.chunk_bytes,
+        " bytes: the rank must be below the number of ranks, a chunk at least 8 bytes"));
   }
   if (size == 1) return SingleRank();
   const absl::Time deadline = absl::Now() + options.connect_timeout;

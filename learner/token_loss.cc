@@ -5,7 +5,9 @@
 namespace sojourn::learner {
 namespace {
 
-double Sum(const torch::Tensor& values) { return values.detach().to(torch::kDouble).sum().item<double>(); }
+double Sum(const torch::Tensor& values) {
+  return values.detach().to(torch::kDouble).sum().item<double>();
+}
 
 }  // namespace
 
@@ -25,7 +27,8 @@ TokenLoss ComputeTokenLoss(const TokenLossInputs& in, const TokenLossOptions& op
   loss.entropy = Sum(in.entropies);
   if (options.kl_coefficient != 0) {
     const torch::Tensor log_q = in.reference_logprobs - in.logprobs;
-    const torch::Tensor kl = log_q.expm1() - log_q;   // expm1: exact also where the policies nearly agree
+    const torch::Tensor kl =
+        log_q.expm1() - log_q;  // expm1: exact also where the policies nearly agree
     loss.total = loss.total + options.kl_coefficient * (kl * in.weights).sum();
     loss.kl = Sum(kl);
   }

@@ -11,18 +11,24 @@
 namespace sojourn::learner {
 namespace {
 
-torch::Tensor Doubles(const std::vector<double>& values) { return torch::tensor(values, torch::kDouble); }
+torch::Tensor Doubles(const std::vector<double>& values) {
+  return torch::tensor(values, torch::kDouble);
+}
 
 TokenLossInputs Inputs(std::vector<double> logprobs, std::vector<double> behavior,
                        std::vector<double> advantages) {
   const size_t n = logprobs.size();
-  return {.logprobs = Doubles(logprobs), .entropies = Doubles(std::vector<double>(n, 0.5)),
-          .behavior_logprobs = Doubles(behavior), .reference_logprobs = Doubles(std::vector<double>(n, -1)),
-          .advantages = Doubles(advantages), .weights = Doubles(std::vector<double>(n, 1.0 / n))};
+  return {.logprobs = Doubles(logprobs),
+          .entropies = Doubles(std::vector<double>(n, 0.5)),
+          .behavior_logprobs = Doubles(behavior),
+          .reference_logprobs = Doubles(std::vector<double>(n, -1)),
+          .advantages = Doubles(advantages),
+          .weights = Doubles(std::vector<double>(n, 1.0 / n))};
 }
 
 TEST(TokenLoss, AtRatioOneItIsMinusTheMeanAdvantage) {
-  const TokenLoss loss = ComputeTokenLoss(Inputs({-1, -2}, {-1, -2}, {3, -1}), {.clip_low = .2, .clip_high = .2});
+  const TokenLoss loss =
+      ComputeTokenLoss(Inputs({-1, -2}, {-1, -2}, {3, -1}), {.clip_low = .2, .clip_high = .2});
   EXPECT_DOUBLE_EQ(loss.total.item<double>(), -1);
   EXPECT_DOUBLE_EQ(loss.policy_loss, -1);
   EXPECT_DOUBLE_EQ(loss.clipped, 0);
@@ -64,13 +70,19 @@ TEST(TokenLoss, GradientIsTheClosedFormAndTheFiniteDifference) {
     for (double& x : v) x = low + (high - low) * random.Uniform();
     return v;
   };
-  const std::vector<double> logprobs = values(-2, -0.1), behavior = values(-2, -0.1), a = values(-2, 2),
-                            reference = values(-2, -0.1), weights = values(0, 0.1);
+  const std::vector<double> logprobs = values(-2, -0.1), behavior = values(-2, -0.1),
+                            a = values(-2, 2), reference = values(-2, -0.1),
+                            weights = values(0, 0.1);
   const TokenLossOptions options{.clip_low = .2, .clip_high = .28, .kl_coefficient = .05};
   auto loss_at = [&](const torch::Tensor& p) {
-    return ComputeTokenLoss({.logprobs = p, .entropies = torch::zeros_like(p),
-                             .behavior_logprobs = Doubles(behavior), .reference_logprobs = Doubles(reference),
-                             .advantages = Doubles(a), .weights = Doubles(weights)}, options).total;
+    return ComputeTokenLoss({.logprobs = p,
+                             .entropies = torch::zeros_like(p),
+                             .behavior_logprobs = Doubles(behavior),
+                             .reference_logprobs = Doubles(reference),
+                             .advantages = Doubles(a),
+                             .weights = Doubles(weights)},
+                            options)
+        .total;
   };
   torch::Tensor p = Doubles(logprobs).set_requires_grad(true);
   loss_at(p).backward();

@@ -41,17 +41,17 @@ absl::Status Invalid(const v1::Trajectory& t, const std::string& fault) {
 // One trajectory, and what the update computes for its generated tokens.
 struct Trainer::Episode {
   const v1::Trajectory* trajectory = nullptr;
-  int32_t length = 0;                // tokens read: those before the last generated one
-  std::vector<int64_t> rows;         // the position before each generated token
+  int32_t length = 0;         // tokens read: those before the last generated one
+  std::vector<int64_t> rows;  // the position before each generated token
   std::vector<float> behavior, reference, advantages;
-  bool active = false;               // of a group with an advantage that is not 0
+  bool active = false;  // of a group with an advantage that is not 0
 };
 
 // Sums over the tokens read (unless said otherwise), added up over ranks at the end.
 struct Trainer::Sums {
-  double loss = 0, policy_loss = 0, gradient_norm = 0;   // over minibatches
+  double loss = 0, policy_loss = 0, gradient_norm = 0;  // over minibatches
   double kl = 0, entropy = 0, clipped = 0, tokens_read = 0;
-  double difference = 0, first_tokens = 0;               // of the first minibatch
+  double difference = 0, first_tokens = 0;  // of the first minibatch
   double trained_tokens = 0;
   double reduce_seconds = 0;
 };
@@ -60,16 +60,17 @@ absl::Status ValidateTrajectory(const v1::Trajectory& t, const v1::JobConfig& co
                                 const policy::ModelConfig& model) {
   const size_t count = t.tokens_size();
   if (t.group_size() != config.rollout().group_size() || t.member() >= t.group_size()) {
-    return Invalid(t, absl::StrCat("member ", t.member(), " of ", t.group_size(), ", expected one of ",
-                                   config.rollout().group_size()));
+    return Invalid(t, absl::StrCat("member ", t.member(), " of ", t.group_size(),
+                                   ", expected one of ", config.rollout().group_size()));
   }
   if (count == 0 || t.loss_mask().size() != count || t.behavior_logprobs_size() != count) {
-    return Invalid(t, absl::StrCat(count, " tokens, ", t.loss_mask().size(), " mask entries, ",
-                                   t.behavior_logprobs_size(), " log-probabilities; expected equal counts"));
+    return Invalid(
+        t, absl::StrCat(count, " tokens, ", t.loss_mask().size(), " mask entries, ",
+                        t.behavior_logprobs_size(), " log-probabilities; expected equal counts"));
   }
   const uint64_t configured = config.policy().max_context_tokens();
-  const uint64_t limit = std::min<uint64_t>(configured == 0 ? model.max_position_embeddings : configured,
-                                            model.max_position_embeddings);
+  const uint64_t limit = std::min<uint64_t>(
+      configured == 0 ? model.max_position_embeddings : configured, model.max_position_embeddings);
   if (count > limit) {
     return Invalid(t, absl::StrCat(count, " tokens, more than the context of ", limit));
   }
@@ -77,8 +78,8 @@ absl::Status ValidateTrajectory(const v1::Trajectory& t, const v1::JobConfig& co
   if (!std::isfinite(t.reward())) return Invalid(t, "the reward is not finite");
   for (size_t i = 0; i < count; ++i) {
     if (t.tokens(i) < 0 || t.tokens(i) >= model.vocab_size) {
-      return Invalid(t, absl::StrCat("token ", i, " is ", t.tokens(i), ", not in the vocabulary of ",
-                                     model.vocab_size));
+      return Invalid(t, absl::StrCat("token ", i, " is ", t.tokens(i),
+                                     ", not in the vocabulary of ", model.vocab_size));
     }
     const unsigned char mask = t.loss_mask()[i];
     if (mask > 1) return Invalid(t, absl::StrCat("loss mask ", i, " is ", mask, ", not 0 or 1"));
@@ -98,20 +99,22 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const v1::JobConfig& co
   auto algorithm = MakeAlgorithm(a.name());
   if (!algorithm.ok()) return algorithm.status();
   if (arm >= static_cast<uint32_t>(config.arms_size())) {
-    return absl::InvalidArgumentError(absl::StrCat("arm ", arm, ": the job has ", config.arms_size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("arm ", arm, ": the job has ", config.arms_size()));
   }
   auto schedule = Schedule::Create(a, PlannedUpdates(config.arms(arm)));
   if (!schedule.ok()) return schedule.status();
   const v1::Rollout& rollout = config.rollout();
   if (rollout.group_size() < static_cast<uint32_t>((*algorithm)->min_group_size())) {
-    return absl::InvalidArgumentError(absl::StrCat("rollout.group_size: ", rollout.group_size(), "; ", a.name(),
-                                                   " needs at least ", (*algorithm)->min_group_size()));
+    return absl::InvalidArgumentError(absl::StrCat("rollout.group_size: ", rollout.group_size(),
+                                                   "; ", a.name(), " needs at least ",
+                                                   (*algorithm)->min_group_size()));
   }
   const uint32_t groups = rollout.groups_per_update();
   if (groups == 0 || groups % collective->size() != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("rollout.groups_per_update: ", groups,
-                                                   " is not a multiple of the number of learner ranks, ",
-                                                   collective->size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("rollout.groups_per_update: ", groups,
+                     " is not a multiple of the number of learner ranks, ", collective->size()));
   }
   if (a.minibatches() == 0 || a.minibatches() > groups) {
     return absl::InvalidArgumentError(absl::StrCat("algorithm.minibatches: ", a.minibatches(),
@@ -123,19 +126,22 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const v1::JobConfig& co
   }
   if (a.loss_normalization() != "token" && a.loss_normalization() != "sequence") {
     return absl::InvalidArgumentError(absl::StrCat("algorithm.loss_normalization: unknown \"",
-                                                   a.loss_normalization(), "\"; known: token, sequence"));
+                                                   a.loss_normalization(),
+                                                   "\"; known: token, sequence"));
   }
   auto model = policy::Model::Create(starting.config(), Float(starting.weights(), /*copy=*/true));
   if (!model.ok()) return model.status();
-  auto reference = policy::Model::Create(starting.config(), Float(starting.weights(), /*copy=*/false));
+  auto reference =
+      policy::Model::Create(starting.config(), Float(starting.weights(), /*copy=*/false));
   if (!reference.ok()) return reference.status();
   return std::unique_ptr<Trainer>(new Trainer(config, *std::move(model), *std::move(reference),
-                                              *std::move(algorithm), collective, reduce_timeout, *schedule));
+                                              *std::move(algorithm), collective, reduce_timeout,
+                                              *schedule));
 }
 
 Trainer::Trainer(v1::JobConfig config, policy::Model model, policy::Model reference,
-                 std::unique_ptr<Algorithm> algorithm, Collective* collective, absl::Duration reduce_timeout,
-                 Schedule schedule)
+                 std::unique_ptr<Algorithm> algorithm, Collective* collective,
+                 absl::Duration reduce_timeout, Schedule schedule)
     : config_(std::move(config)),
       model_(std::move(model)),
       reference_(std::move(reference)),
@@ -161,21 +167,23 @@ absl::Status Trainer::CheckUpdate(absl::Span<const v1::Trajectory> trajectories)
     const v1::Trajectory& t = trajectories[i];
     absl::Status status = ValidateTrajectory(t, config_, model_.config());
     if (!status.ok()) return status;
-    const uint64_t group = version_ * rollout.groups_per_update() + i / rollout.group_size() * ranks +
-                           collective_->rank();
+    const uint64_t group = version_ * rollout.groups_per_update() +
+                           i / rollout.group_size() * ranks + collective_->rank();
     if (t.name().group() != group || t.member() != i % rollout.group_size()) {
-      return Invalid(t, absl::StrCat("stands where group ", group, ", member ", i % rollout.group_size(),
-                                     " of update ", version_, " is expected"));
+      return Invalid(
+          t, absl::StrCat("stands where group ", group, ", member ", i % rollout.group_size(),
+                          " of update ", version_, " is expected"));
     }
     if (t.policy_version() > version_) {
-      return Invalid(t, absl::StrCat("of policy version ", t.policy_version(), ", which update ", version_,
-                                     " cannot have"));
+      return Invalid(t, absl::StrCat("of policy version ", t.policy_version(), ", which update ",
+                                     version_, " cannot have"));
     }
   }
   return absl::OkStatus();
 }
 
-std::vector<Trainer::Episode> Trainer::MakeEpisodes(absl::Span<const v1::Trajectory> trajectories) const {
+std::vector<Trainer::Episode> Trainer::MakeEpisodes(
+    absl::Span<const v1::Trajectory> trajectories) const {
   std::vector<Episode> episodes;
   for (const v1::Trajectory& t : trajectories) {
     Episode& e = episodes.emplace_back();
@@ -196,7 +204,7 @@ namespace {
 // Episodes laid end to end.
 struct Packed {
   policy::PackedTokens tokens;
-  std::vector<int64_t> rows, targets;   // of every generated token
+  std::vector<int64_t> rows, targets;  // of every generated token
 };
 
 template <typename Episode>
@@ -206,7 +214,8 @@ Packed Pack(const std::vector<Episode*>& episodes, Range range) {
     const Episode& e = *episodes[i];
     const int64_t offset = packed.tokens.tokens.size();
     const auto& tokens = e.trajectory->tokens();
-    packed.tokens.tokens.insert(packed.tokens.tokens.end(), tokens.begin(), tokens.begin() + e.length);
+    packed.tokens.tokens.insert(packed.tokens.tokens.end(), tokens.begin(),
+                                tokens.begin() + e.length);
     packed.tokens.lengths.push_back(e.length);
     for (int64_t row : e.rows) {
       packed.rows.push_back(offset + row);
@@ -218,7 +227,8 @@ Packed Pack(const std::vector<Episode*>& episodes, Range range) {
 
 // One per-token field of the episodes of a range, end to end.
 template <typename Episode>
-torch::Tensor Field(const std::vector<Episode*>& episodes, Range range, std::vector<float> Episode::*field) {
+torch::Tensor Field(const std::vector<Episode*>& episodes, Range range,
+                    std::vector<float> Episode::*field) {
   std::vector<float> values;
   for (size_t i = range.begin; i < range.end; ++i) {
     const std::vector<float>& v = episodes[i]->*field;
@@ -242,7 +252,8 @@ void Trainer::ScoreReference(std::vector<Episode>& episodes) const {
   for (Episode& e : episodes) {
     if (!e.rows.empty()) all.push_back(&e);
   }
-  for (const Range& range : CutMicrobatches(Lengths(all), config_.algorithm().microbatch_tokens())) {
+  for (const Range& range :
+       CutMicrobatches(Lengths(all), config_.algorithm().microbatch_tokens())) {
     const Packed packed = Pack(all, range);
     const auto scores =
         reference_.Score(reference_.Hidden(packed.tokens), ToTensor(packed.rows, torch::kLong),
@@ -257,13 +268,16 @@ void Trainer::ScoreReference(std::vector<Episode>& episodes) const {
 }
 
 // One minibatch: one optimizer step.
-absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double learning_rate, Sums& sums) {
+absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double learning_rate,
+                           Sums& sums) {
   const v1::Algorithm& a = config_.algorithm();
-  const TokenLossOptions options{.clip_low = a.clip_low(), .clip_high = a.clip_high(),
-                                 .kl_coefficient = algorithm_->kl_in_reward() ? 0 : a.kl_coefficient(),
-                                 .entropy_coefficient = a.entropy_coefficient()};
+  const TokenLossOptions options{
+      .clip_low = a.clip_low(),
+      .clip_high = a.clip_high(),
+      .kl_coefficient = algorithm_->kl_in_reward() ? 0 : a.kl_coefficient(),
+      .entropy_coefficient = a.entropy_coefficient()};
   // The normalization counts every episode. Those whose gradient is exactly 0 are not read.
-  double counts[3] = {0, 0, 0};   // generated tokens, episodes that have some, tokens to read
+  double counts[3] = {0, 0, 0};  // generated tokens, episodes that have some, tokens to read
   std::vector<Episode*> read;
   for (Episode* e : episodes) {
     if (e->rows.empty()) continue;
@@ -280,7 +294,7 @@ absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double le
   absl::Status status = collective_->AllReduceSum(absl::MakeSpan(counts), reduce_timeout_);
   sums.reduce_seconds += SecondsSince(start);
   if (!status.ok()) return status;
-  if (counts[2] == 0) return absl::OkStatus();   // nothing to learn from, on any rank: no step
+  if (counts[2] == 0) return absl::OkStatus();  // nothing to learn from, on any rank: no step
 
   gradients_.Zero();
   for (const Range& range : CutMicrobatches(Lengths(read), a.microbatch_tokens())) {
@@ -288,17 +302,21 @@ absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double le
     std::vector<float> weights;
     for (size_t i = range.begin; i < range.end; ++i) {
       const double tokens = read[i]->rows.size();
-      const double weight = a.loss_normalization() == "token" ? 1 / counts[0] : 1 / (tokens * counts[1]);
+      const double weight =
+          a.loss_normalization() == "token" ? 1 / counts[0] : 1 / (tokens * counts[1]);
       weights.insert(weights.end(), read[i]->rows.size(), static_cast<float>(weight));
     }
-    const auto scores = model_.Score(model_.Hidden(packed.tokens), ToTensor(packed.rows, torch::kLong),
-                                     ToTensor(packed.targets, torch::kLong), config_.rollout().temperature());
-    const TokenLoss loss = ComputeTokenLoss({.logprobs = scores.logprobs, .entropies = scores.entropies,
-                                             .behavior_logprobs = Field(read, range, &Episode::behavior),
-                                             .reference_logprobs = Field(read, range, &Episode::reference),
-                                             .advantages = Field(read, range, &Episode::advantages),
-                                             .weights = ToTensor(weights, torch::kFloat)},
-                                            options);
+    const auto scores =
+        model_.Score(model_.Hidden(packed.tokens), ToTensor(packed.rows, torch::kLong),
+                     ToTensor(packed.targets, torch::kLong), config_.rollout().temperature());
+    const TokenLoss loss =
+        ComputeTokenLoss({.logprobs = scores.logprobs,
+                          .entropies = scores.entropies,
+                          .behavior_logprobs = Field(read, range, &Episode::behavior),
+                          .reference_logprobs = Field(read, range, &Episode::reference),
+                          .advantages = Field(read, range, &Episode::advantages),
+                          .weights = ToTensor(weights, torch::kFloat)},
+                         options);
     loss.total.backward();
     sums.loss += loss.total.item<double>();
     sums.policy_loss += loss.policy_loss;
@@ -313,8 +331,9 @@ absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double le
   if (!status.ok()) return status;
   const double norm = gradients_.ClipNorm(a.max_gradient_norm());
   if (!std::isfinite(norm)) {
-    return absl::InternalError(absl::StrCat("update ", version_, ": the gradient is not finite (norm ", norm,
-                                            "); a lower learning rate, clipping or a warm-up may help"));
+    return absl::InternalError(
+        absl::StrCat("update ", version_, ": the gradient is not finite (norm ", norm,
+                     "); a lower learning rate, clipping or a warm-up may help"));
   }
   sums.gradient_norm += norm;
   optimizer_.Step(learning_rate);
@@ -327,7 +346,7 @@ absl::StatusOr<UpdateResult> Trainer::Update(absl::Span<const v1::Trajectory> tr
   absl::StatusOr<UpdateResult> result;
   try {
     result = UpdateOrThrow(trajectories);
-  } catch (const std::exception& e) {   // LibTorch's: out of memory, say
+  } catch (const std::exception& e) {  // LibTorch's: out of memory, say
     result = absl::InternalError(absl::StrCat("update ", version_, ": ", e.what()));
   }
   if (!result.ok()) collective_->Abort(std::string(result.status().message()));
@@ -352,7 +371,7 @@ absl::StatusOr<UpdateResult> Trainer::UpdateOrThrow(absl::Span<const v1::Traject
     for (size_t t = 0; t < e.rows.size(); ++t) {
       const double log_q = static_cast<double>(e.reference[t]) - e.behavior[t];
       r.token_kl[t] = -log_q;
-      token_kl += std::expm1(log_q) - log_q;   // k3 at the version that played
+      token_kl += std::expm1(log_q) - log_q;  // k3 at the version that played
     }
   }
   absl::Time reduce_start = absl::Now();
@@ -362,7 +381,7 @@ absl::StatusOr<UpdateResult> Trainer::UpdateOrThrow(absl::Span<const v1::Traject
   if (!advantages.ok()) return advantages.status();
 
   UpdateResult result;
-  double active_groups = 0, staleness = 0, reward = 0, success = 0, tokens = 0;
+  double active_groups = 0, staleness = 0, reward = 0, success = 0, tokens = 0, behavior = 0;
   const size_t group_size = config_.rollout().group_size();
   for (size_t begin = 0; begin < episodes.size(); begin += group_size) {
     v1::GroupConsumed& group = result.groups.emplace_back();
@@ -378,6 +397,7 @@ absl::StatusOr<UpdateResult> Trainer::UpdateOrThrow(absl::Span<const v1::Traject
       for (float advantage : e.advantages) {
         if (advantage != 0) group.set_active(true);
       }
+      for (float logprob : e.behavior) behavior += logprob;
       group.set_successes(group.successes() + (t.success() ? 1 : 0));
       group.set_reward(group.reward() + t.reward());
       group.set_turns(group.turns() + t.turns());
@@ -406,14 +426,29 @@ absl::StatusOr<UpdateResult> Trainer::UpdateOrThrow(absl::Span<const v1::Traject
   }
 
   const double seconds = SecondsSince(start) - sums.reduce_seconds;
-  double totals[] = {sums.loss, sums.policy_loss, sums.kl, sums.entropy, sums.clipped, sums.tokens_read,
-                     sums.difference, sums.first_tokens, sums.trained_tokens, active_groups, staleness,
-                     reward, success, tokens, seconds, sums.reduce_seconds, token_kl};
+  double totals[] = {sums.loss,
+                     sums.policy_loss,
+                     sums.kl,
+                     sums.entropy,
+                     sums.clipped,
+                     sums.tokens_read,
+                     sums.difference,
+                     sums.first_tokens,
+                     sums.trained_tokens,
+                     active_groups,
+                     staleness,
+                     reward,
+                     success,
+                     tokens,
+                     seconds,
+                     sums.reduce_seconds,
+                     token_kl,
+                     behavior};
   absl::Status status = collective_->AllReduceSum(absl::MakeSpan(totals), reduce_timeout_);
   if (!status.ok()) return status;
-  const auto& [loss, policy_loss, kl, entropy, clipped, tokens_read, difference, first_tokens, trained_tokens,
-               all_active, all_staleness, all_reward, all_success, all_tokens, all_seconds, all_reduce_seconds,
-               all_token_kl] = totals;
+  const auto& [loss, policy_loss, kl, entropy, clipped, tokens_read, difference, first_tokens,
+               trained_tokens, all_active, all_staleness, all_reward, all_success, all_tokens,
+               all_seconds, all_reduce_seconds, all_token_kl, all_behavior] = totals;
   const double groups = config_.rollout().groups_per_update();
   const double all_episodes = groups * group_size;
   auto over = [](double sum, double count) { return count == 0 ? 0.0 : sum / count; };
@@ -424,7 +459,7 @@ absl::StatusOr<UpdateResult> Trainer::UpdateOrThrow(absl::Span<const v1::Traject
   m.set_loss(loss / a.minibatches());
   m.set_policy_loss(policy_loss / a.minibatches());
   m.set_kl(algorithm_->kl_in_reward() ? over(all_token_kl, all_tokens) : over(kl, tokens_read));
-  m.set_entropy(over(entropy, tokens_read));
+  m.set_entropy(tokens_read > 0 ? entropy / tokens_read : -over(all_behavior, all_tokens));
   m.set_clip_fraction(over(clipped, tokens_read));
   m.set_gradient_norm(sums.gradient_norm / a.minibatches());
   m.set_learning_rate(learning_rate);
@@ -444,7 +479,9 @@ absl::StatusOr<UpdateResult> Trainer::UpdateOrThrow(absl::Span<const v1::Traject
 policy::Weights Trainer::CopyWeights() const { return Float(model_.weights(), /*copy=*/true); }
 
 TrainerState Trainer::Export() const {
-  return {.version = version_, .optimizer_steps = optimizer_.steps(), .weights = CopyWeights(),
+  return {.version = version_,
+          .optimizer_steps = optimizer_.steps(),
+          .weights = CopyWeights(),
           .optimizer = optimizer_.Export()};
 }
 
@@ -454,8 +491,8 @@ absl::Status Trainer::Restore(const TrainerState& state) {
     const auto found = state.weights.find(name);
     if (found == state.weights.end() || found->second.sizes() != weight.sizes() ||
         state.weights.size() != mine.size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the state is of another model: ", name, " is missing, or has another shape"));
+      return absl::InvalidArgumentError(absl::StrCat("the state is of another model: ", name,
+                                                     " is missing, or has another shape"));
     }
   }
   absl::Status status = optimizer_.Restore(state.optimizer, state.optimizer_steps);

@@ -1,13 +1,14 @@
 // The mathematics of one learner rank: groups of trajectories in, a new policy version out.
 //
 // One update: advantages from rewards -> minibatches (the update's groups in issue order, in equal
-// parts) -> micro-batches (cut by issue order and a token budget, packed without padding) -> forward and
-// backward, gradients added up over micro-batches and then over ranks -> clip -> AdamW. At one thread
-// the result is the same bit for bit for the same inputs and number of ranks.
+// parts) -> micro-batches (cut by issue order and a token budget, packed without padding) ->
+// forward and backward, gradients added up over micro-batches and then over ranks -> clip -> AdamW.
+// At one thread the result is the same bit for bit for the same inputs and number of ranks.
 //
-// Old log-probabilities are the actor's (behavior_logprobs). They are of the rollout's temperature, and
-// the trainer scores at that temperature. With top-p or top-k on they are of the truncated distribution;
-// the trainer scores the whole one, so ratios then start below 1 (the truncated mass is not restored).
+// Old log-probabilities are the actor's (behavior_logprobs). They are of the rollout's temperature,
+// and the trainer scores at that temperature. With top-p or top-k on they are of the truncated
+// distribution; the trainer scores the whole one, so ratios then start below 1 (the truncated mass
+// is not restored).
 #ifndef SOJOURN_LEARNER_TRAINER_H_
 #define SOJOURN_LEARNER_TRAINER_H_
 
@@ -29,54 +30,65 @@
 
 namespace sojourn::learner {
 
-// Everything an update depends on beside its trajectories and the configuration. Tensors are copies.
+// Everything an update depends on beside its trajectories and the configuration. Tensors are
+// copies.
 struct TrainerState {
-  uint64_t version = 0;               // updates so far
-  uint64_t optimizer_steps = 0;       // minibatches so far
+  uint64_t version = 0;          // updates so far
+  uint64_t optimizer_steps = 0;  // minibatches so far
   policy::Weights weights;
-  policy::Weights optimizer;          // "exp_avg/NAME", "exp_avg_sq/NAME"
+  policy::Weights optimizer;  // "exp_avg/NAME", "exp_avg_sq/NAME"
 };
 
+// Metrics that need the model (loss, kl, entropy, clip_fraction) are over the tokens that were
+// read: a group whose gradient is exactly 0 is not. When nothing was read, entropy is estimated as
+// the mean of -log p_actor. logprob_difference is of the first minibatch, before any step; with
+// staleness it holds, beside numerical differences, how far the policy has moved since the episodes
+// were played.
 struct UpdateResult {
-  v1::UpdateMetrics metrics;               // over all ranks; wait_seconds is the caller's to fill
-  std::vector<v1::GroupConsumed> groups;   // this rank's, by group
+  v1::UpdateMetrics metrics;              // over all ranks; wait_seconds is the caller's to fill
+  std::vector<v1::GroupConsumed> groups;  // this rank's, by group
 };
 
-// Why a trajectory could never be trained on (InvalidArgument), so that it can be refused on arrival:
-// array lengths, token ids, mask and log-probabilities, member and group size, context length.
+// Why a trajectory could never be trained on (InvalidArgument), so that it can be refused on
+// arrival: array lengths, token ids, mask and log-probabilities, member and group size, context
+// length.
 absl::Status ValidateTrajectory(const v1::Trajectory& trajectory, const v1::JobConfig& config,
                                 const policy::ModelConfig& model);
 
 class Trainer {
  public:
-  // `config` is a resolved one (defaults filled in); `arm` is an index in config.arms; `starting` is the
-  // starting policy: what version 0 plays and what KL is measured to. Its weights are copied, as fp32.
-  // `collective` must outlive the trainer; `reduce_timeout` bounds every wait for other ranks.
+  // `config` is a resolved one (defaults filled in); `arm` is an index in config.arms; `starting`
+  // is the starting policy: what version 0 plays and what KL is measured to. Its weights are
+  // copied, as fp32. `collective` must outlive the trainer; `reduce_timeout` bounds every wait for
+  // other ranks.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(const v1::JobConfig& config, uint32_t arm,
                                                          const policy::Model& starting,
                                                          Collective* collective,
                                                          absl::Duration reduce_timeout);
 
-  // Update number version(): this rank's trajectories of it, whole groups, sorted by (group, member):
-  // groups version() * groups_per_update + i with i % ranks == rank. Afterwards version() is one more.
-  // InvalidArgument: nothing was changed and no other rank was waited for. Any other error leaves the
-  // trainer unfit for use (and the collective over): make a new one and Restore a checkpoint.
+  // Update number version(): this rank's trajectories of it, whole groups, sorted by (group,
+  // member): groups version() * groups_per_update + i with i % ranks == rank. Afterwards version()
+  // is one more. InvalidArgument: nothing was changed and no other rank was waited for. Any other
+  // error leaves the trainer unfit for use (and the collective over): make a new one and Restore a
+  // checkpoint.
   absl::StatusOr<UpdateResult> Update(absl::Span<const v1::Trajectory> trajectories);
 
   uint64_t version() const { return version_; }
-  const policy::Model& model() const { return model_; }   // weights change in place with every Update
-  policy::Weights CopyWeights() const;                     // of the present version, without gradients
+  const policy::Model& model() const {
+    return model_;
+  }                                     // weights change in place with every Update
+  policy::Weights CopyWeights() const;  // of the present version, without gradients
 
   TrainerState Export() const;
-  absl::Status Restore(const TrainerState& state);         // InvalidArgument: of another model
+  absl::Status Restore(const TrainerState& state);  // InvalidArgument: of another model
 
  private:
-  struct Episode;   // one trajectory, with what the update computes for it
-  struct Sums;      // metrics under way
+  struct Episode;  // one trajectory, with what the update computes for it
+  struct Sums;     // metrics under way
 
   Trainer(v1::JobConfig config, policy::Model model, policy::Model reference,
-          std::unique_ptr<Algorithm> algorithm, Collective* collective, absl::Duration reduce_timeout,
-          Schedule schedule);
+          std::unique_ptr<Algorithm> algorithm, Collective* collective,
+          absl::Duration reduce_timeout, Schedule schedule);
 
   absl::Status CheckUpdate(absl::Span<const v1::Trajectory> trajectories) const;
   std::vector<Episode> MakeEpisodes(absl::Span<const v1::Trajectory> trajectories) const;
@@ -86,7 +98,7 @@ class Trainer {
 
   v1::JobConfig config_;
   policy::Model model_;
-  policy::Model reference_;           // the starting policy; shares its tensors
+  policy::Model reference_;  // the starting policy; shares its tensors
   std::unique_ptr<Algorithm> algorithm_;
   Collective* collective_;
   absl::Duration reduce_timeout_;

@@ -1,4 +1,5 @@
-// How long a learner rank computes: one thread, the quickstart's model (96 wide, 3 layers, 0.43M weights).
+// How long a learner rank computes: one thread, the quickstart's model (96 wide, 3 layers, 0.43M
+// weights).
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
@@ -9,7 +10,7 @@
 namespace sojourn::learner {
 namespace {
 
-constexpr int kTokens = 200;      // per episode
+constexpr int kTokens = 200;  // per episode
 constexpr int kGroups = 16, kGroupSize = 8;
 
 policy::Model SmallModel() {
@@ -81,8 +82,13 @@ void Update(benchmark::State& state) {
   }
   state.counters["tokens/s"] = benchmark::Counter(tokens, benchmark::Counter::kIsRate);
 }
-BENCHMARK(Update)->ArgNames({"microbatch_tokens", "kl_thousandths"})
-    ->Args({1024, 0})->Args({2048, 0})->Args({4096, 0})->Args({16384, 0})->Args({4096, 1})
+BENCHMARK(Update)
+    ->ArgNames({"microbatch_tokens", "kl_thousandths"})
+    ->Args({1024, 0})
+    ->Args({2048, 0})
+    ->Args({4096, 0})
+    ->Args({16384, 0})
+    ->Args({4096, 1})
     ->Unit(benchmark::kMillisecond);
 
 void SupervisedStep(benchmark::State& state) {
@@ -95,9 +101,10 @@ void SupervisedStep(benchmark::State& state) {
   policy::Model model = SmallModel();
   double tokens = 0;
   for (auto _ : state) {
-    const absl::Status status = TrainSupervised(model, data, {.steps = 5}, [&](const SupervisedProgress& p) {
-      if (p.step == 5) tokens += p.tokens;
-    });
+    const absl::Status status =
+        TrainSupervised(model, data, {.steps = 5}, [&](const SupervisedProgress& p) {
+          if (p.step == 5) tokens += p.tokens;
+        });
     if (!status.ok()) state.SkipWithError(status.ToString().c_str());
   }
   state.counters["tokens/s"] = benchmark::Counter(tokens, benchmark::Counter::kIsRate);

@@ -21,7 +21,8 @@ constexpr const char* kAlgorithms[] = {"grpo", "rloo", "reinforce++"};
 std::unique_ptr<Trainer> Make(const v1::JobConfig& config, Collective* collective = nullptr,
                               const policy::Model& model = ToyModel()) {
   static Collective* one = SingleRank().release();
-  return Trainer::Create(config, 0, model, collective == nullptr ? one : collective, kTimeout).value();
+  return Trainer::Create(config, 0, model, collective == nullptr ? one : collective, kTimeout)
+      .value();
 }
 
 // A configuration in which every term of the loss counts, and trajectories off the policy.
@@ -37,7 +38,8 @@ std::vector<v1::Trajectory> OffPolicy(const v1::JobConfig& config, int rank = 0,
   for (v1::Trajectory& t : trajectories) {
     for (int i = 0; i < t.tokens_size(); ++i) {
       const double shift = 0.3 * std::sin(1.0 + i + 7 * t.member() + 31 * t.name().group());
-      if (t.loss_mask()[i] != 0) t.set_behavior_logprobs(i, std::min(0.0, t.behavior_logprobs(i) + shift));
+      if (t.loss_mask()[i] != 0)
+        t.set_behavior_logprobs(i, std::min(0.0, t.behavior_logprobs(i) + shift));
     }
   }
   return trajectories;
@@ -78,7 +80,8 @@ TEST(Trainer, GradientIsTheFiniteDifferenceOfTheLoss) {
         TrainerState moved = start;
         int64_t offset = 0;
         for (auto& [weight_name, weight] : moved.weights) {
-          weight = weight + gradient.narrow(0, offset, weight.numel()).view_as(weight) * (step / norm);
+          weight =
+              weight + gradient.narrow(0, offset, weight.numel()).view_as(weight) * (step / norm);
           offset += weight.numel();
         }
         auto there = Make(config);
@@ -86,7 +89,8 @@ TEST(Trainer, GradientIsTheFiniteDifferenceOfTheLoss) {
         return there->Update(trajectories).value().metrics.loss();
       };
       const double h = 5e-3;
-      EXPECT_NEAR((loss_at(h) - loss_at(-h)) / (2 * h), norm, 0.01 * norm) << name << " " << normalization;
+      EXPECT_NEAR((loss_at(h) - loss_at(-h)) / (2 * h), norm, 0.01 * norm)
+          << name << " " << normalization;
     }
   }
 }
@@ -178,6 +182,7 @@ TEST(Trainer, EqualRewardsGiveNoGradientAndAreNotRead) {
     EXPECT_EQ(result->metrics.active_groups(), 0);
     EXPECT_EQ(result->metrics.trained_tokens(), 0);
     EXPECT_EQ(result->metrics.gradient_norm(), 0);
+    EXPECT_GT(result->metrics.entropy(), 1);  // from the actor's log-probabilities
     EXPECT_TRUE(SameBits(trainer->CopyWeights(), ToyModel().weights())) << name;
     EXPECT_EQ(trainer->version(), 1);
   }
@@ -193,7 +198,7 @@ TEST(Trainer, SkippingASilentGroupLeavesTheGradientAsItIs) {
     auto trainer = Make(config);
     auto trajectories = OffPolicy(config);
     for (size_t k = 0; k < 4; ++k) trajectories[k].set_reward(1);
-    trajectories[4].set_reward(2);   // at least this group counts
+    trajectories[4].set_reward(2);  // at least this group counts
     const auto result = trainer->Update(trajectories);
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_LT(result->metrics.active_groups(), 1);
@@ -219,7 +224,7 @@ TEST(Trainer, MetricsCountWhatWasPlayed) {
   double reward = 0;
   for (const v1::Trajectory& t : trajectories) {
     tokens += t.turns();
-    read += t.tokens_size() - 2;   // the last answer and what follows it predict nothing
+    read += t.tokens_size() - 2;  // the last answer and what follows it predict nothing
     reward += t.reward() / trajectories.size();
     successes += t.success();
   }
@@ -229,7 +234,7 @@ TEST(Trainer, MetricsCountWhatWasPlayed) {
   EXPECT_EQ(m.trained_tokens(), read);
   EXPECT_NEAR(m.reward(), reward, 1e-12);
   EXPECT_DOUBLE_EQ(m.success(), successes / 16.0);
-  EXPECT_NEAR(m.kl(), 0, 1e-6);   // the policy is still the starting one
+  EXPECT_NEAR(m.kl(), 0, 1e-6);  // the policy is still the starting one
   EXPECT_GT(m.entropy(), 1);
   EXPECT_LT(m.entropy(), std::log(12.0));
   EXPECT_EQ(m.learning_rate(), 0.01);
@@ -279,7 +284,7 @@ TEST(Trainer, RefusesTrajectoriesThatItCouldNotTrainOn) {
   }
   EXPECT_EQ(trainer->Update(absl::MakeSpan(good).subspan(0, 12)).status().code(),
             absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(trainer->Update(good).ok());   // nothing was changed
+  EXPECT_TRUE(trainer->Update(good).ok());  // nothing was changed
 }
 
 TEST(Trainer, RefusesConfigurationsThatCannotTrain) {
@@ -288,10 +293,12 @@ TEST(Trainer, RefusesConfigurationsThatCannotTrain) {
       {"algorithm.name", [](v1::JobConfig& c) { c.mutable_algorithm()->set_name("x"); }},
       {"algorithm.schedule", [](v1::JobConfig& c) { c.mutable_algorithm()->set_schedule("x"); }},
       {"rollout.group_size", [](v1::JobConfig& c) { c.mutable_rollout()->set_group_size(1); }},
-      {"groups_per_update", [](v1::JobConfig& c) { c.mutable_rollout()->set_groups_per_update(0); }},
+      {"groups_per_update",
+       [](v1::JobConfig& c) { c.mutable_rollout()->set_groups_per_update(0); }},
       {"minibatches", [](v1::JobConfig& c) { c.mutable_algorithm()->set_minibatches(9); }},
       {"temperature", [](v1::JobConfig& c) { c.mutable_rollout()->set_temperature(0); }},
-      {"loss_normalization", [](v1::JobConfig& c) { c.mutable_algorithm()->set_loss_normalization("x"); }}};
+      {"loss_normalization",
+       [](v1::JobConfig& c) { c.mutable_algorithm()->set_loss_normalization("x"); }}};
   for (const auto& [text, damage] : faults) {
     v1::JobConfig config = ToyConfig("grpo");
     damage(config);

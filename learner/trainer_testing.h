@@ -56,17 +56,19 @@ inline v1::JobConfig ToyConfig(const std::string& algorithm) {
   return config;
 }
 
-// Plays update `update` with `model`: in group g the first token is g % 4, the right answer g % 4 + 4.
-// `answers` tokens are sampled, with one more observed token between them; the reward is the share
-// that is right. `rank` of `ranks` gets its groups.
+// Plays update `update` with `model`: in group g the first token is g % 4, the right answer g % 4
+// + 4. `answers` tokens are sampled, with one more observed token between them; the reward is the
+// share that is right. `rank` of `ranks` gets its groups.
 inline std::vector<v1::Trajectory> Play(const policy::Model& model, const v1::JobConfig& config,
-                                        uint64_t update, int answers = 1, int rank = 0, int ranks = 1) {
+                                        uint64_t update, int answers = 1, int rank = 0,
+                                        int ranks = 1) {
   at::NoGradGuard no_gradients;
   std::vector<v1::Trajectory> trajectories;
   const v1::Rollout& rollout = config.rollout();
   for (uint32_t g = rank; g < rollout.groups_per_update(); g += ranks) {
     const uint64_t group = update * rollout.groups_per_update() + g;
-    const int length = answers - static_cast<int>(group % 2 == 1 && answers > 1);   // not all are equally long
+    const int length =
+        answers - static_cast<int>(group % 2 == 1 && answers > 1);  // not all are equally long
     for (uint32_t member = 0; member < rollout.group_size(); ++member) {
       v1::Trajectory& t = trajectories.emplace_back();
       t.mutable_name()->set_group(group);
@@ -86,17 +88,20 @@ inline std::vector<v1::Trajectory> Play(const policy::Model& model, const v1::Jo
       for (int turn = 0; turn < length; ++turn) {
         if (turn > 0) add(8 + turn % 4, false, 0);
         policy::PackedTokens packed{{t.tokens().begin(), t.tokens().end()}, {t.tokens_size()}};
-        const torch::Tensor logits = model.Logits(model.Hidden(packed).slice(0, t.tokens_size() - 1));
+        const torch::Tensor logits =
+            model.Logits(model.Hidden(packed).slice(0, t.tokens_size() - 1));
         const torch::Tensor logprobs = (logits / rollout.temperature()).log_softmax(-1)[0];
         double left = random.Uniform();
         int token = 0;
-        while (token + 1 < logprobs.numel() && (left -= std::exp(logprobs[token].item<float>())) >= 0) ++token;
+        while (token + 1 < logprobs.numel() &&
+               (left -= std::exp(logprobs[token].item<float>())) >= 0)
+          ++token;
         add(token, true, logprobs[token].item<float>());
         right += token == static_cast<int>(group % 4) + 4 ? 1 : 0;
       }
       t.set_reward(right / length);
       t.set_success(right == length);
-      add(0, false, 0);   // an observation after the last answer
+      add(0, false, 0);  // an observation after the last answer
     }
   }
   return trajectories;
