@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <functional>
 #include <future>
+#include <latch>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -148,7 +149,9 @@ TEST(Collective, ASilentRankIsNamedByAllWithinTheDeadline) {
 }
 
 TEST(Collective, AbortWakesEveryRankWithTheReason) {
+  std::latch connected(3);
   OnRanks(3, [&](Collective& c) {
+    connected.arrive_and_wait();
     std::thread aborter;
     if (c.rank() == 2) {
       aborter = std::thread([&] { c.Abort("generation 1 is over"); });
