@@ -183,8 +183,8 @@ class BabyAIInstance : public Instance {
         return absl::OkStatus();
       }
     }
-    return absl::InternalError(absl::StrCat("none of ", kSeedsPerTask,
-                                            " seeds gives a level of the wanted split"));
+    return absl::InternalError(
+        absl::StrCat("none of ", kSeedsPerTask, " seeds gives a level of the wanted split"));
   }
 
   void AppendObservation(std::string* observation) const {
@@ -234,7 +234,8 @@ Spec MakeSpec() {
       "- pickup <obj> <id>\n\n"
       "- drop\n\n"
       "- go through <door> <id>: <door> must be an open door.\n\n"
-      "- toggle and go through <door> <id>: <door> is a closed or a locked door. A locked door opens "
+      "- toggle and go through <door> <id>: <door> is a closed or a locked door. A locked door "
+      "opens "
       "only while you carry a key of its color.\n\n"
       "- toggle: opens the closed or locked door right in front of you.\n\n"
       "Answer in this format:\n"
@@ -247,10 +248,10 @@ Spec MakeSpec() {
     name.remove_suffix(std::string_view("-v0").size());
     spec.difficulties.push_back({number, std::string(name)});
   }
-  spec.options = {
-      {"action_list", "true", "true: every observation ends with the available actions; false: not"},
-      {"reward", "agentgym",
-       "agentgym: 1 - 0.9 * steps / max_steps on success; success: 1 on success"}};
+  spec.options = {{"action_list", "true",
+                   "true: every observation ends with the available actions; false: not"},
+                  {"reward", "agentgym",
+                   "agentgym: 1 - 0.9 * steps / max_steps on success; success: 1 on success"}};
   spec.evaluation_turns = 20;
   return spec;
 }

@@ -1,5 +1,6 @@
-// Prints how many turns a second one core plays, and how the expert, the goal-blind player and random
-// valid actions fare on each level. Usage: babyai_bench [tasks per level = 100] [turn limit = 20]
+// Prints how many turns a second one core plays, and how the expert, the goal-blind player and
+// random valid actions fare on each level. Usage: babyai_bench [tasks per level = 100] [turn limit
+// = 20]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -39,8 +40,7 @@ Score Play(Instance& instance, int level, int tasks, int turn_limit, const Playe
     ++score.solved;
     score.turns_solved += turns;
   }
-  score.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  score.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return score;
 }
 

@@ -1,10 +1,10 @@
 #include "envs/babyai/babyai.h"
 
-#include <set>
-#include <string>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <set>
+#include <string>
 
 #include "envs/babyai/text.h"
 
@@ -15,9 +15,7 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::unique_ptr<Environment> MakeOrDie(const Options& options = {}) {
-  return *MakeBabyAI(options);
-}
+std::unique_ptr<Environment> MakeOrDie(const Options& options = {}) { return *MakeBabyAI(options); }
 
 TEST(BabyAI, HasAgentGymsFortyLevels) {
   const Spec& spec = BabyAISpec();

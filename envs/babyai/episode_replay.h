@@ -2,11 +2,11 @@
 #ifndef SOJOURN_ENVS_BABYAI_EPISODE_REPLAY_H_
 #define SOJOURN_ENVS_BABYAI_EPISODE_REPLAY_H_
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include <nlohmann/json_fwd.hpp>
 
 namespace sojourn::envs::babyai {
 

@@ -1,11 +1,11 @@
 #include "envs/babyai/episode_replay.h"
 
+#include <gtest/gtest.h>
+
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
-
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include "envs/recordings.h"
 
@@ -17,8 +17,8 @@ constexpr char kSample[] = "envs/babyai/testdata/agentgym_episodes.jsonl";
 void ExpectNoDifference(const std::string& path) {
   const auto differences = ReplayRecording(path, ReplayEpisode);
   ASSERT_TRUE(differences.ok()) << differences.status();
-  EXPECT_TRUE(differences->empty()) << differences->size() << " differences, the first: "
-                                    << differences->front();
+  EXPECT_TRUE(differences->empty())
+      << differences->size() << " differences, the first: " << differences->front();
 }
 
 TEST(EpisodeReplay, RecordedSampleReplaysExactly) { ExpectNoDifference(kSample); }

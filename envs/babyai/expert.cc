@@ -42,8 +42,13 @@ bool IsMovable(const Cell& cell) {
 class Planner {
  public:
   Planner(const Scene& scene, const MiniGrid& grid, const Mission& mission)
-      : scene_(scene), grid_(grid), mission_(mission), width_(grid.width()), height_(grid.height()),
-        carrying_(grid.carrying()), here_{grid.agent_pos(), grid.agent_dir()} {
+      : scene_(scene),
+        grid_(grid),
+        mission_(mission),
+        width_(grid.width()),
+        height_(grid.height()),
+        carrying_(grid.carrying()),
+        here_{grid.agent_pos(), grid.agent_dir()} {
     cells_.reserve(width_ * height_);
     for (int y = 0; y < height_; ++y) {
       for (int x = 0; x < width_; ++x) cells_.push_back(grid.at(x, y));
@@ -74,12 +79,8 @@ class Planner {
   // The least cost from each pose to a set of goal poses.
   using Field = std::vector<int>;
 
-  int IndexOf(const Pose& pose) const {
-    return (pose.pos.y * width_ + pose.pos.x) * 4 + pose.dir;
-  }
-  bool Inside(Point at) const {
-    return at.x >= 0 && at.y >= 0 && at.x < width_ && at.y < height_;
-  }
+  int IndexOf(const Pose& pose) const { return (pose.pos.y * width_ + pose.pos.x) * 4 + pose.dir; }
+  bool Inside(Point at) const { return at.x >= 0 && at.y >= 0 && at.x < width_ && at.y < height_; }
   const Cell& CellAt(Point at) const { return cells_[at.y * width_ + at.x]; }
   bool HoldsKeyOf(const Cell& door) const {
     return carrying_.kind == Kind::kKey && carrying_.color == door.color;
@@ -132,7 +133,8 @@ class Planner {
   // Dijkstra's algorithm, backwards from the goals.
   Field Flow(const std::vector<Pose>& goals) const {
     Field field(cells_.size() * 4, kFar);
-    std::priority_queue<std::pair<int, int>, std::vector<std::pair<int, int>>, std::greater<>> queue;
+    std::priority_queue<std::pair<int, int>, std::vector<std::pair<int, int>>, std::greater<>>
+        queue;
     const auto relax = [&](const Pose& pose, int cost) {
       const int index = IndexOf(pose);
       if (cost >= field[index]) return;
@@ -241,7 +243,8 @@ class Planner {
     const Cell& door = CellAt(Ahead(here_));
     if (door.state == DoorState::kLocked && !HoldsKeyOf(door)) return FetchKey(door);
     for (const Choice& choice : scene_.choices()) {
-      if (choice.verb == Verb::kToggle) return Take(choice, absl::StrCat("open the ", NameOf(door)));
+      if (choice.verb == Verb::kToggle)
+        return Take(choice, absl::StrCat("open the ", NameOf(door)));
     }
     return NoWay();
   }
@@ -271,16 +274,17 @@ class Planner {
     if (clause.object.Has(carrying_)) {
       const Field field = Flow(goals_);
       if (field[IndexOf(here_)] > 0) {
-        const bool seen = std::any_of(
-            scene_.objects().begin(), scene_.objects().end(),
-            [&](const SeenObject& object) { return clause.fixed.Has(object.cell); });
+        const bool seen =
+            std::any_of(scene_.objects().begin(), scene_.objects().end(),
+                        [&](const SeenObject& object) { return clause.fixed.Has(object.cell); });
         return Follow(field, seen ? thought : absl::StrCat("look for the ", clause.fixed.words));
       }
       if (const Choice* drop = Find(Verb::kDrop)) return Take(*drop, thought);
       return NoWay();
     }
     if (carrying_.kind != Kind::kEmpty && fixed.empty()) return Drop();
-    // Clear the way to the place before the hands are full, as if the object were picked up already.
+    // Clear the way to the place before the hands are full, as if the object were picked up
+    // already.
     std::vector<Cell> before = cells_;
     for (Cell& cell : cells_) {
       if (clause.object.Has(cell)) cell = Cell{};
@@ -323,8 +327,12 @@ class Planner {
     std::optional<Point> opened;
     for (const Action action : plan) {
       switch (action) {
-        case Action::kLeft: pose.dir = (pose.dir + 3) % 4; break;
-        case Action::kRight: pose.dir = (pose.dir + 1) % 4; break;
+        case Action::kLeft:
+          pose.dir = (pose.dir + 3) % 4;
+          break;
+        case Action::kRight:
+          pose.dir = (pose.dir + 1) % 4;
+          break;
         case Action::kForward: {
           const Point next = Ahead(pose);
           if (!Inside(next)) return std::nullopt;
@@ -340,7 +348,8 @@ class Planner {
           opened = Ahead(pose);
           if (IsWantedClosed(CellAt(*opened))) *spoiled += kSpoil;
           break;
-        default: break;
+        default:
+          break;
       }
     }
     return pose;
@@ -419,9 +428,9 @@ class Planner {
     const Field field = Flow(PosesFacing(targets));
     if (carrying_.kind != Kind::kEmpty) {
       // A key is kept until the doors on the way are open.
-      const bool needs_key =
-          FirstOnTheWay(field, [&](const Cell& cell) { return cell.state == DoorState::kLocked; })
-              .has_value();
+      const bool needs_key = FirstOnTheWay(field, [&](const Cell& cell) {
+                               return cell.state == DoorState::kLocked;
+                             }).has_value();
       return needs_key ? Approach(targets, "go to the ", words) : Drop();
     }
     const Choice* best = nullptr;
@@ -465,8 +474,8 @@ class Planner {
     return Fetch(blocker, "move the ", blocker.words);
   }
 
-  // Puts down what is carried: at the nearest spot where it is in nobody's way or, if there is none,
-  // where it is least in the way to the clause's goal.
+  // Puts down what is carried: at the nearest spot where it is in nobody's way or, if there is
+  // none, where it is least in the way to the clause's goal.
   absl::StatusOr<Advice> Drop() {
     const std::vector<Pose> poses = FreePoses();
     const Pose* best = nullptr;
@@ -502,8 +511,8 @@ class Planner {
     seen[IndexOf(here_)] = true;
     for (size_t i = 0; i < poses.size(); ++i) {
       const Pose pose = poses[i];
-      for (const Pose& next : {Pose{pose.pos, (pose.dir + 3) % 4}, Pose{pose.pos, (pose.dir + 1) % 4},
-                               Pose{Ahead(pose), pose.dir}}) {
+      for (const Pose& next : {Pose{pose.pos, (pose.dir + 3) % 4},
+                               Pose{pose.pos, (pose.dir + 1) % 4}, Pose{Ahead(pose), pose.dir}}) {
         if (!Inside(next.pos) || seen[IndexOf(next)]) continue;
         if (!(next.pos == pose.pos) && EntryCost(CellAt(next.pos)) >= kSpoil) continue;
         seen[IndexOf(next)] = true;
@@ -514,9 +523,7 @@ class Planner {
   }
 
   // Whether an object at `spot` leaves everything within reach that is within reach without it.
-  bool IsOutOfTheWay(Point spot) const {
-    return CountReach({-1, -1}) == CountReach(spot) + 1;
-  }
+  bool IsOutOfTheWay(Point spot) const { return CountReach({-1, -1}) == CountReach(spot) + 1; }
 
   // Cells that can be walked on, plus objects that can be touched, through any door.
   int CountReach(Point closed) const {
@@ -548,8 +555,8 @@ class Planner {
   const int width_, height_;
   const Cell carrying_;
   const Pose here_;
-  std::vector<Cell> cells_;   // row by row
-  std::vector<Pose> goals_;   // where the clause that is served wants the agent
+  std::vector<Cell> cells_;        // row by row
+  std::vector<Pose> goals_;        // where the clause that is served wants the agent
   std::vector<Point> keep_empty_;  // spots where nothing else should be dropped
   int detours_ = 0;
 };
@@ -574,7 +581,8 @@ Advice AdviseGoalBlind(const Scene& scene, const MiniGrid& grid, const Mission& 
     const Cell& cell = scene.objects()[i].cell;
     const bool ahead = scene.objects()[i].front == 1 && scene.objects()[i].right == 0;
     for (const Choice& choice : scene.choices()) {
-      if (choice.verb == Verb::kToggle && task == Task::kOpen && ahead && cell.kind == Kind::kDoor) {
+      if (choice.verb == Verb::kToggle && task == Task::kOpen && ahead &&
+          cell.kind == Kind::kDoor) {
         return {absl::StrCat("open the ", NameOf(cell)), std::string(choice.text)};
       }
       if (choice.object != i) continue;

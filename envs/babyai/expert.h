@@ -10,11 +10,11 @@
 
 namespace sojourn::envs::babyai {
 
-// The next action towards the instruction's end, in few turns: goes to, opens, picks up and puts next,
-// fetches keys for locked doors, carries objects out of the way. It keeps no state of its own, so it can
-// take over anywhere. Each turn it takes the composite action that ends nearest to where it has to be.
-// NotFound when no available action leads on: a key inside a box (AgentGym offers no way to open one),
-// a door that is to be opened but stands open.
+// The next action towards the instruction's end, in few turns: goes to, opens, picks up and puts
+// next, fetches keys for locked doors, carries objects out of the way. It keeps no state of its
+// own, so it can take over anywhere. Each turn it takes the composite action that ends nearest to
+// where it has to be. NotFound when no available action leads on: a key inside a box (AgentGym
+// offers no way to open one), a door that is to be opened but stands open.
 absl::StatusOr<Instance::Advice> AdviseExpert(const Scene& scene, const MiniGrid& grid,
                                               const Mission& mission);
 

@@ -1,12 +1,12 @@
 #include "envs/babyai/expert.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "envs/babyai/babyai.h"
 
@@ -48,13 +48,14 @@ TEST(Expert, SolvesTheLevelsThatAgentGymUses) {
     const Result result = PlayExpert(level, 25, 200);
     std::printf("level %2d: %d of %d solved, %.1f turns\n", level, result.solved, result.played,
                 result.turns / std::max(1.0, 1.0 * result.solved));
-    EXPECT_GE(result.solved, level == 36 ? 20 : 25) << "level " << level;
+    // In level 7 MiniGrid may lock the key up in the very room that it opens.
+    EXPECT_GE(result.solved, level == 7 ? 22 : level == 36 ? 24 : 25) << "level " << level;
   }
 }
 
 TEST(Expert, SolvesMostTasksOfTheOtherLevels) {
-  for (const int level : {12, 13, 14, 15, 16, 17, 18, 22, 23, 24, 25, 27, 28, 29, 32, 34, 35, 37,
-                          38, 39, 40}) {
+  for (const int level :
+       {12, 13, 14, 15, 16, 17, 18, 22, 23, 24, 25, 27, 28, 29, 32, 34, 35, 37, 38, 39, 40}) {
     const Result result = PlayExpert(level, 10, 400);
     std::printf("level %2d: %d of %d solved, %.1f turns\n", level, result.solved, result.played,
                 result.turns / std::max(1.0, 1.0 * result.solved));

@@ -106,11 +106,16 @@ class Reader {
     const int x = at.x - pos_.x, y = at.y - pos_.y;
     const int front = x * ahead.x + y * ahead.y, side = x * right.x + y * right.y;
     switch (place) {
-      case Place::kLeft: return side < 0;
-      case Place::kRight: return side > 0;
-      case Place::kFront: return front > 0;
-      case Place::kBehind: return front < 0;
-      case Place::kAnywhere: break;
+      case Place::kLeft:
+        return side < 0;
+      case Place::kRight:
+        return side > 0;
+      case Place::kFront:
+        return front > 0;
+      case Place::kBehind:
+        return front < 0;
+      case Place::kAnywhere:
+        break;
     }
     return true;
   }

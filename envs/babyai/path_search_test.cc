@@ -1,12 +1,12 @@
 #include "envs/babyai/path_search.h"
 
+#include <gtest/gtest.h>
+
 #include <deque>
 #include <map>
 #include <random>
 #include <set>
 #include <tuple>
-
-#include <gtest/gtest.h>
 
 namespace sojourn::envs::babyai {
 namespace {
@@ -15,8 +15,9 @@ using State = std::tuple<int, int, int>;  // x, y, direction
 
 // The search as AgentGym writes it, copies and overwritten parents included. Returns false when the
 // target cannot be reached.
-bool SearchAsAgentGym(const PathSearch::Window& window, const std::set<std::pair<int, int>>& blocked,
-                      State start, Point target, bool arrive, std::vector<Action>* path) {
+bool SearchAsAgentGym(const PathSearch::Window& window,
+                      const std::set<std::pair<int, int>>& blocked, State start, Point target,
+                      bool arrive, std::vector<Action>* path) {
   std::map<State, std::pair<State, Action>> parents;
   std::deque<State> queue = {start};
   std::set<State> visited;
@@ -72,11 +73,12 @@ TEST(PathSearch, FindsTheVeryPathsOfTheOriginalOnRandomMaps) {
     }
     search.Run(start, direction);
     for (int target = 0; target < 40; ++target) {
-      const Point point = {static_cast<int>(random() % 12) - 3, static_cast<int>(random() % 12) - 3};
+      const Point point = {static_cast<int>(random() % 12) - 3,
+                           static_cast<int>(random() % 12) - 3};
       for (const bool arrive : {false, true}) {
         std::vector<Action> expected, actual;
-        const bool reachable = SearchAsAgentGym(window, blocked, {start.x, start.y, direction}, point,
-                                                arrive, &expected);
+        const bool reachable = SearchAsAgentGym(window, blocked, {start.x, start.y, direction},
+                                                point, arrive, &expected);
         const PathSearch::Goal goal = arrive ? search.On(point) : search.Facing(point);
         ASSERT_EQ(goal != PathSearch::kUnreachable, reachable) << "round " << round;
         if (!reachable) continue;

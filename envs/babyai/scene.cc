@@ -39,16 +39,26 @@ const std::string& Name(const Cell& cell) { return NameTable()[NameIndex(cell)];
 
 const char* Words(Verb verb) {
   switch (verb) {
-    case Verb::kTurnLeft: return "turn left";
-    case Verb::kTurnRight: return "turn right";
-    case Verb::kMoveForward: return "move forward";
-    case Verb::kPickup: return "pickup";
-    case Verb::kDrop: return "drop";
-    case Verb::kGoThrough: return "go through";
-    case Verb::kToggleAndGoThrough: return "toggle and go through";
-    case Verb::kToggle: return "toggle";
-    case Verb::kGoTo: return "go to";
-    case Verb::kCheck: return "check available actions";
+    case Verb::kTurnLeft:
+      return "turn left";
+    case Verb::kTurnRight:
+      return "turn right";
+    case Verb::kMoveForward:
+      return "move forward";
+    case Verb::kPickup:
+      return "pickup";
+    case Verb::kDrop:
+      return "drop";
+    case Verb::kGoThrough:
+      return "go through";
+    case Verb::kToggleAndGoThrough:
+      return "toggle and go through";
+    case Verb::kToggle:
+      return "toggle";
+    case Verb::kGoTo:
+      return "go to";
+    case Verb::kCheck:
+      return "check available actions";
   }
   return "";
 }
@@ -83,13 +93,15 @@ void Scene::ListObjects(const View& view) {
   // The view's corner at [0][0]; its other corner is 7 * (right - ahead) away.
   const Point top_left = {pos_.x + 6 * ahead.x - 3 * right.x, pos_.y + 6 * ahead.y - 3 * right.y};
   const bool x_decreases = right.x - ahead.x < 0, y_decreases = right.y - ahead.y < 0;
-  search_.Clear({x_decreases ? top_left.x - 7 : top_left.x, y_decreases ? top_left.y - 7 : top_left.y,
-                 x_decreases ? 8 : 7, y_decreases ? 8 : 7});
+  search_.Clear({x_decreases ? top_left.x - 7 : top_left.x,
+                 y_decreases ? top_left.y - 7 : top_left.y, x_decreases ? 8 : 7,
+                 y_decreases ? 8 : 7});
 
   barrier_ = 0;
   saw_something_ = drop_blocked_ = false;
   std::array<SeenObject, kViewSize * kViewSize> found;
-  std::array<uint8_t, 11> at_distance = {};  // [d + 1]: objects at distance d, then where they begin
+  std::array<uint8_t, 11> at_distance =
+      {};  // [d + 1]: objects at distance d, then where they begin
   int count = 0;
   for (int j = 0; j < kViewSize; ++j) {
     for (int i = 0; i < kViewSize; ++i) {
@@ -260,12 +272,23 @@ const Choice* Scene::Find(std::string_view action) const {
 
 void Scene::AppendPlan(const Choice& choice, std::vector<Action>* plan) const {
   switch (choice.verb) {
-    case Verb::kTurnLeft: plan->push_back(Action::kLeft); return;
-    case Verb::kTurnRight: plan->push_back(Action::kRight); return;
-    case Verb::kMoveForward: plan->push_back(Action::kForward); return;
-    case Verb::kDrop: plan->push_back(Action::kDrop); return;
-    case Verb::kToggle: plan->push_back(Action::kToggle); return;
-    case Verb::kCheck: return;
+    case Verb::kTurnLeft:
+      plan->push_back(Action::kLeft);
+      return;
+    case Verb::kTurnRight:
+      plan->push_back(Action::kRight);
+      return;
+    case Verb::kMoveForward:
+      plan->push_back(Action::kForward);
+      return;
+    case Verb::kDrop:
+      plan->push_back(Action::kDrop);
+      return;
+    case Verb::kToggle:
+      plan->push_back(Action::kToggle);
+      return;
+    case Verb::kCheck:
+      return;
     case Verb::kGoThrough:
       search_.AppendPath(search_.On(objects_[choice.object].pos), plan);
       return;
@@ -301,9 +324,10 @@ std::string Scene::Refusal(std::string_view action) const {
       case Refused::kNoKey:
         return absl::StrCat("You cannot ", what, ", as you are not carrying a key.");
       case Refused::kWrongKey:
-        return absl::StrCat("You cannot ", what,
-                            ", as the color of the key you are carrying does not match the color of "
-                            "door.");
+        return absl::StrCat(
+            "You cannot ", what,
+            ", as the color of the key you are carrying does not match the color of "
+            "door.");
       case Refused::kNoPath:
         break;
     }

@@ -1,5 +1,5 @@
-// What AgentGym tells a BabyAI player about one view: the description, the composite actions that are
-// available, the primitives that each stands for, and why others are refused.
+// What AgentGym tells a BabyAI player about one view: the description, the composite actions that
+// are available, the primitives that each stands for, and why others are refused.
 #ifndef SOJOURN_ENVS_BABYAI_SCENE_H_
 #define SOJOURN_ENVS_BABYAI_SCENE_H_
 
@@ -24,19 +24,28 @@ struct SeenObject {
 };
 
 enum class Verb : uint8_t {
-  kTurnLeft, kTurnRight, kMoveForward, kPickup, kDrop, kGoThrough, kToggleAndGoThrough, kToggle,
-  kGoTo, kCheck
+  kTurnLeft,
+  kTurnRight,
+  kMoveForward,
+  kPickup,
+  kDrop,
+  kGoThrough,
+  kToggleAndGoThrough,
+  kToggle,
+  kGoTo,
+  kCheck
 };
 
 // An action that the player may name now.
 struct Choice {
   Verb verb = Verb::kCheck;
-  int object = -1;          // index into Scene::objects(); -1 for verbs without an object
-  std::string_view text;    // valid until the next Look
+  int object = -1;        // index into Scene::objects(); -1 for verbs without an object
+  std::string_view text;  // valid until the next Look
 };
 
 // Quirks of the original that are kept, beside those in path_search.h:
-//  - "pickup" and "go to" number only the objects that can be reached, so that "go to red ball 1" may
+//  - "pickup" and "go to" number only the objects that can be reached, so that "go to red ball 1"
+//  may
 //    mean the description's red ball 2; doors are numbered as described in all door actions;
 //  - a search's window has 7 cells along an axis, but 8 along one where view coordinates decrease;
 //  - doors, closed and locked ones too, and unseen cells count as free;
@@ -54,7 +63,7 @@ class Scene {
   // `"turn left", "turn right", ...`: all choices, quoted.
   const std::string& action_list() const { return action_list_; }
 
-  const Choice* Find(std::string_view action) const;                  // null if not available
+  const Choice* Find(std::string_view action) const;  // null if not available
   void AppendPlan(const Choice& choice, std::vector<Action>* plan) const;
 
   // What the server answers to an action that is not available.
@@ -75,7 +84,7 @@ class Scene {
   Point pos_;
   int dir_ = 0;
   Cell carrying_;
-  int barrier_ = 0;             // steps to the nearest wall or box straight ahead; 0: none in view
+  int barrier_ = 0;  // steps to the nearest wall or box straight ahead; 0: none in view
   bool barrier_is_box_ = false;
   bool saw_something_ = false;  // walls count
   bool drop_blocked_ = false;

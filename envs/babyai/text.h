@@ -23,9 +23,11 @@ std::string_view AgentGymLevel(int number);  // MiniGrid's id, "BabyAI-GoToRedBa
 
 // Quirks of the original that are kept, beside those in scene.h and path_search.h:
 //  - a reset resets the level object twice, so what it leaks from one reset into the next shows;
-//  - a composite action stops at the first primitive that leaves the view as it was, but goes on past
+//  - a composite action stops at the first primitive that leaves the view as it was, but goes on
+//  past
 //    the end of the episode; only its last primitive's reward and end count;
-//  - an end with a reward of at most 0.5 (failures, too) is announced in the text and then taken back;
+//  - an end with a reward of at most 0.5 (failures, too) is announced in the text and then taken
+//  back;
 //  - truncation is ignored, and rewards fall below zero when the step limit is passed;
 //  - a refused action repeats the last reward, which is added to the score once more;
 //  - any action that contains "check" lists the actions.
@@ -35,14 +37,15 @@ class AgentGymBabyAI {
   struct Reply {
     std::string observation;  // with the action list; after a reset, with the goal before it
     double reward = 0;
-    double score = 0;         // the sum of the rewards sent since the reset
+    double score = 0;  // the sum of the rewards sent since the reset
     bool done = false;
   };
 
   // `id` is the server's number for this environment: two of its error texts name it.
   explicit AgentGymBabyAI(int64_t id = 0) : id_(id) {}
 
-  // data_idx = seed * 40 + level - 1. Errors (here and below) carry the server's {"error": ...} text.
+  // data_idx = seed * 40 + level - 1. Errors (here and below) carry the server's {"error": ...}
+  // text.
   absl::StatusOr<Reply> Reset(int64_t data_idx);
   absl::StatusOr<Reply> Step(std::string_view action);
   absl::StatusOr<Reply> Observe() const;  // GET /observation
@@ -62,7 +65,9 @@ class AgentGymBabyAI {
   Answer Act(std::string_view action);
 
   const std::string& goal() const { return goal_; }
-  const std::string& text() const { return text_; }  // the last observation, without the action list
+  const std::string& text() const {
+    return text_;
+  }  // the last observation, without the action list
   void AppendActionList(std::string* text) const;
   double reward() const { return reward_; }
   const Scene& scene() const { return scene_; }

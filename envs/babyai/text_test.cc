@@ -26,7 +26,8 @@ TEST(AgentGymBabyAI, UnderstandsActionsInAnyCaseWithSpaceAround) {
   AgentGymBabyAI game;
   ASSERT_TRUE(game.Reset(0).ok());
   const std::string reference = game.Step("turn right")->observation;
-  for (const char* action : {"Turn RIGHT", "  turn right\n", "\u00a0turn right\u3000", "\tturn right\x1c"}) {
+  for (const char* action :
+       {"Turn RIGHT", "  turn right\n", "\u00a0turn right\u3000", "\tturn right\x1c"}) {
     ASSERT_TRUE(game.Reset(0).ok());
     EXPECT_EQ(game.Step(action)->observation, reference) << action;
   }
@@ -40,8 +41,9 @@ TEST(AgentGymBabyAI, AnyActionWithCheckInItListsTheActions) {
   ASSERT_TRUE(game.Reset(0).ok());
   const auto reply = game.Step("please CHECK");
   ASSERT_TRUE(reply.ok());
-  EXPECT_THAT(reply->observation,
-              StartsWith("You can take the following actions: turn left, turn right, move forward, "));
+  EXPECT_THAT(
+      reply->observation,
+      StartsWith("You can take the following actions: turn left, turn right, move forward, "));
 }
 
 TEST(AgentGymBabyAI, AfterTheEndOnlyAResetIsAccepted) {
