@@ -370,9 +370,10 @@ TEST_F(ServiceTest, FaultsAndUnknownJobsComeAsStatus) {
   EXPECT_THAT(job.status().ToString(), HasSubstr("arms: missing"));
   grpc::ClientContext context;
   SetTimeout(context, kLong);
-  v1::GetRequest request;
+  context.set_wait_for_ready(true);
   v1::JobStatus status;
-  EXPECT_EQ(Jobs()->Get(&context, request, &status).error_code(), grpc::StatusCode::NOT_FOUND);
+  const grpc::Status got = Jobs()->Get(&context, v1::GetRequest(), &status);
+  EXPECT_EQ(got.error_code(), grpc::StatusCode::NOT_FOUND) << got.error_message();
 }
 
 TEST_F(ServiceTest, AJobIsListedPausedResumedCancelledAndReported) {
