@@ -1,18 +1,38 @@
 #include "policy/kv_cache.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstring>
+#include <new>
 
 #include "policy/model_kernels.h"
 
 namespace sojourn::policy {
 
+namespace {
+
+constexpr int64_t kHugePage = int64_t{1} << 21;
+
+}  // namespace
+
+KvCache::KvCache(int64_t layers, int64_t block_floats)
+    : layers_(layers),
+      block_floats_(block_floats),
+      slab_blocks_(std::max<int64_t>(1, 2 * kHugePage / (layers * block_floats * sizeof(float)))) {}
+
 int32_t KvCache::Allocate() {
   if (free_.empty()) {
-    // Zeroed: padding that is read, and masked afterwards, must hold numbers.
-    slabs_.push_back(std::make_unique<float[]>(kSlabBlocks * layers_ * block_floats_));
+    const int64_t bytes =
+        RoundUp(slab_blocks_ * layers_ * block_floats_ * static_cast<int64_t>(sizeof(float)), kHugePage);
+    float* const slab = static_cast<float*>(std::aligned_alloc(kHugePage, bytes));
+    if (slab == nullptr) throw std::bad_alloc();
+    madvise(slab, bytes, MADV_HUGEPAGE);   // only advice: nothing depends on it
+    slabs_.emplace_back(slab);
+    std::memset(slab, 0, bytes);   // padding that is read, and masked afterwards, must hold numbers
     const int32_t first = static_cast<int32_t>(references_.size());
-    references_.resize(first + kSlabBlocks, 0);
-    for (int32_t i = kSlabBlocks; i > 0; --i) free_.push_back(first + i - 1);
+    references_.resize(first + slab_blocks_, 0);
+    for (int64_t i = slab_blocks_; i > 0; --i) free_.push_back(static_cast<int32_t>(first + i - 1));
   }
   const int32_t block = free_.back();
   free_.pop_back();
