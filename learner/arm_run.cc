@@ -205,12 +205,6 @@ absl::Status ArmRun::OpenJournal() {
   options.validate = [config = config(), model = trainer_->model().config()](const v1::Trajectory& trajectory) {
     return ValidateTrajectory(trajectory, config, model);
   };
-  if (options.group_size == 0 || options.groups_per_update == 0 || options.groups_per_update % options.ranks != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("rollout: group_size is ", options.group_size, " and groups_per_update ",
-                     options.groups_per_update, "; both must be at least 1, and the latter divisible by the number "
-                     "of learner ranks, ", options.ranks));
-  }
   ingest_ = std::make_unique<Ingest>(options);
 
   JournalOptions journal_options;

@@ -82,6 +82,7 @@ class ArmRun {
   const std::string arm_path_;                 // relative to the run's directory: arms/NAME
   const std::string arm_directory_;
 
+  std::shared_ptr<Collective> collective_;     // set once by Form, under mu_; Stop aborts it
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<Ingest> ingest_;             // outlives the journal
   std::unique_ptr<Journal> journal_;
@@ -89,7 +90,6 @@ class ArmRun {
   double wait_seconds_ = 0;                    // for the trajectories of the next update
 
   mutable std::mutex mu_;                      // guards what follows
-  std::shared_ptr<Collective> collective_;     // set once by Form; Stop aborts it
   Ingest* waiting_ = nullptr;                  // to be interrupted
   std::optional<v1::SaveCheckpoint> save_;
   bool stopped_ = false, checkpoint_at_stop_ = false;
