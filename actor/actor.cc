@@ -293,11 +293,19 @@ void Actor::UsePolicy() {
   const std::optional<PolicyName> missing = rollout_->MissingPolicy();
   if (!missing.has_value()) return;
   if (const auto model = receiver_->Take(*missing); model != nullptr) {
-    auto engine = policy::Engine::Create(model, rollout_->engine_options());
-    if (engine.ok()) {
-      rollout_->SetEngine(*missing, *std::move(engine));
+    std::unique_ptr<policy::Engine> engine = rollout_->TakeEngine();
+    absl::Status status;
+    if (engine != nullptr) {
+      status = engine->SetModel(model);
     } else {
-      rollout_->FailNext(engine.status());
+      auto made = policy::Engine::Create(model, rollout_->engine_options());
+      status = made.status();
+      if (made.ok()) engine = *std::move(made);
+    }
+    if (status.ok()) {
+      rollout_->SetEngine(*missing, std::move(engine));
+    } else {
+      rollout_->FailNext(status);
     }
   } else if (receiver_->NotFoundFor(*missing) > kGoneAfter) {
     const std::vector<v1::Assignment> given = rollout_->GiveBack(*missing);

@@ -57,6 +57,7 @@ class Rollout {
   std::vector<PolicyName> NextPolicies() const;
   // Only when MissingPolicy() names it.
   void SetEngine(const PolicyName& name, std::unique_ptr<policy::Engine> engine);
+  std::unique_ptr<policy::Engine> TakeEngine() { return std::move(engine_); }   // null when there is none
 
   // For MissingPolicy(): its groups are given back, or the first of them is handed out as failed.
   std::vector<v1::Assignment> GiveBack(const PolicyName& name);

@@ -1,0 +1,228 @@
+#include "actor/rollout.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "actor/fake_job.h"
+#include "envs/react.h"
+
+namespace sojourn::actor {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class RolloutTest : public ::testing::Test {
+ protected:
+  explicit RolloutTest(int slots = 8) { Reset(FakeConfig(), slots); }
+
+  void Reset(const v1::JobConfig& config, int slots) {
+    auto setup = JobSetup::Make("job", config, ByteTokenizer());
+    ASSERT_TRUE(setup.ok()) << setup.status();
+    setup_ = *std::move(setup);
+    rollout_ = std::make_unique<Rollout>(
+        *setup_, slots, actor_metrics_,
+        Rollout::Sink{[this](uint32_t rank, v1::Trajectory t) { ranks_.push_back(rank); trajectories_.push_back(std::move(t)); },
+                      [this](v1::EpisodeResult r) { results_.push_back(std::move(r)); },
+                      [this](const v1::Assignment& a, const absl::Status& s) {
+                        failures_.push_back(absl::StrCat(a.name().group(), ": ", s.message()));
+                      }});
+  }
+
+  // One of three actions, by the key.
+  FakeEngine::Answer Actions() {
+    return [this](const std::vector<int32_t>&, RandomKey key) {
+      const char* actions[] = {"turn left", "move forward", "go to red ball 1"};
+      auto tokens = setup_->tokenizer().Encode(envs::FormatReAct("hm", actions[Random(key).Below(3)]));
+      tokens.push_back(setup_->chat().stop_token());
+      return std::pair(tokens, true);
+    };
+  }
+
+  // Plays until nothing is left, with an engine for every policy that is asked for.
+  void PlayAll() {
+    for (int steps = 0; steps < 1000; ++steps) {
+      if (const auto missing = rollout_->MissingPolicy(); missing.has_value()) {
+        policies_.push_back(missing->version);
+        auto engine = std::make_unique<FakeEngine>(rollout_->engine_options(), Actions());
+        engine_ = engine.get();
+        rollout_->SetEngine(*missing, std::move(engine));
+      }
+      const auto worked = rollout_->Step();
+      ASSERT_TRUE(worked.ok()) << worked.status();
+      if (!*worked && !rollout_->MissingPolicy().has_value()) return;
+    }
+    FAIL() << "the rollout does not end";
+  }
+
+  std::map<std::pair<uint64_t, uint32_t>, std::string> Bytes() const {
+    std::map<std::pair<uint64_t, uint32_t>, std::string> bytes;
+    for (const v1::Trajectory& t : trajectories_) bytes[{t.name().group(), t.member()}] = t.SerializeAsString();
+    return bytes;
+  }
+
+  Metrics metrics_;
+  ActorMetrics actor_metrics_{metrics_};
+  std::unique_ptr<JobSetup> setup_;
+  std::unique_ptr<Rollout> rollout_;
+  FakeEngine* engine_ = nullptr;
+  std::vector<uint32_t> ranks_;
+  std::vector<uint64_t> policies_;
+  std::vector<v1::Trajectory> trajectories_;
+  std::vector<v1::EpisodeResult> results_;
+  std::vector<std::string> failures_;
+};
+
+TEST_F(RolloutTest, AGroupIsPlayedOverARealEnvironment) {
+  v1::Assignment assignment = FakeAssignment(5);
+  assignment.set_learner_rank(1);
+  rollout_->Add(assignment);
+  PlayAll();
+  EXPECT_THAT(failures_, IsEmpty());
+  ASSERT_THAT(trajectories_, SizeIs(4));
+  std::set<uint32_t> members;
+  std::set<std::string> prompts;
+  for (const v1::Trajectory& t : trajectories_) {
+    members.insert(t.member());
+    EXPECT_EQ(t.name().group(), 5);
+    EXPECT_EQ(t.group_size(), 4);
+    EXPECT_EQ(t.environment(), "babyai");
+    EXPECT_GE(t.turns(), 1);
+    EXPECT_LE(t.turns(), 3);
+    const auto first = t.loss_mask().find('\1');
+    prompts.insert(setup_->tokenizer().Decode(std::vector<int32_t>(t.tokens().begin(), t.tokens().begin() + first), true));
+  }
+  EXPECT_EQ(members, (std::set<uint32_t>{0, 1, 2, 3}));
+  ASSERT_THAT(prompts, SizeIs(1));                       // the same task for all
+  EXPECT_THAT(*prompts.begin(), HasSubstr("Your goal"));
+  EXPECT_THAT(ranks_, ::testing::Each(1));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("sojourn_actor_episodes_total{difficulty=\"1\",environment=\"babyai\"} 4"));
+}
+
+TEST_F(RolloutTest, TheSameAssignmentGivesTheSameBytesWhateverElseIsPlayed) {
+  for (uint64_t group = 0; group < 6; ++group) rollout_->Add(FakeAssignment(group));
+  PlayAll();
+  const auto together = Bytes();
+  ASSERT_THAT(together, SizeIs(24));
+  Reset(FakeConfig(), 1);
+  trajectories_.clear();
+  for (uint64_t group : {3, 1}) rollout_->Add(FakeAssignment(group));
+  PlayAll();
+  for (const auto& [name, bytes] : Bytes()) EXPECT_EQ(bytes, together.at(name));
+  EXPECT_NE(together.at({0, 0}).substr(20), together.at({0, 1}).substr(20));   // members differ
+}
+
+TEST_F(RolloutTest, EachGroupHasThePolicyThatItNames) {
+  rollout_->Add(FakeAssignment(2, /*version=*/7));
+  rollout_->Add(FakeAssignment(0, /*version=*/6));
+  rollout_->Add(FakeAssignment(1, /*version=*/6));
+  EXPECT_EQ(rollout_->MissingPolicy()->version, 6);
+  EXPECT_THAT(rollout_->NextPolicies(), ElementsAre(PolicyName{0, 6}, PolicyName{0, 7}));
+  PlayAll();
+  EXPECT_THAT(policies_, ElementsAre(6, 7));
+  EXPECT_THAT(trajectories_, SizeIs(12));
+}
+
+TEST_F(RolloutTest, GroupsWaitForSlots) {
+  for (uint64_t group = 0; group < 10; ++group) rollout_->Add(FakeAssignment(group));
+  EXPECT_EQ(rollout_->queued_episodes(), 40);
+  PlayAll();
+  EXPECT_EQ(engine_->most_live, 8);
+  EXPECT_THAT(trajectories_, SizeIs(40));
+  EXPECT_EQ(rollout_->live_episodes(), 0);
+}
+
+TEST_F(RolloutTest, EvaluationIsReportedAndGreedyIsGreedy) {
+  v1::Assignment assignment = FakeAssignment(1);
+  assignment.set_evaluation(true);
+  assignment.set_split("test");
+  assignment.set_row(2);
+  assignment.set_mode(v1::GREEDY);
+  assignment.set_episodes(1);
+  assignment.set_want_transcript(true);
+  rollout_->Add(assignment);
+  PlayAll();
+  ASSERT_THAT(results_, SizeIs(1));
+  EXPECT_EQ(results_[0].row(), 2);
+  EXPECT_GT(results_[0].tokens(), 0);
+  EXPECT_GT(results_[0].transcript_size(), 0);
+  EXPECT_THAT(engine_->temperatures, ::testing::Each(0));
+  EXPECT_THAT(trajectories_, IsEmpty());
+}
+
+TEST_F(RolloutTest, RandomActionsNeedNoPolicy) {
+  for (const char* environment : {"babyai", "textcraft"}) {
+    v1::Assignment assignment = FakeAssignment(1);
+    assignment.set_environment(environment);
+    assignment.set_evaluation(true);
+    assignment.set_mode(v1::RANDOM_VALID);
+    rollout_->Add(assignment);
+  }
+  EXPECT_FALSE(rollout_->MissingPolicy().has_value());
+  PlayAll();
+  EXPECT_THAT(failures_, IsEmpty());
+  EXPECT_THAT(results_, SizeIs(8));
+  EXPECT_THAT(policies_, IsEmpty());
+}
+
+TEST_F(RolloutTest, WhatCanNeverBePlayedFailsWithItsReason) {
+  const auto fails_with = [&](auto change, const std::string& reason) {
+    v1::Assignment assignment = FakeAssignment(9);
+    change(assignment);
+    failures_.clear();
+    rollout_->Add(assignment);
+    PlayAll();
+    EXPECT_THAT(failures_, ElementsAre(HasSubstr(reason)));
+  };
+  fails_with([](auto& a) { a.set_environment("chess"); }, "no environment \"chess\"");
+  fails_with([](auto& a) { a.set_difficulty(99); }, "99");
+  fails_with([](auto& a) { a.set_split("dev"); }, "dev");
+  fails_with([](auto& a) { a.set_variant("upside-down"); }, "unknown variant");
+  fails_with([](auto& a) { a.set_episodes(0); }, "group of 0");
+  fails_with([](auto& a) { a.set_max_turns(0); }, "max_turns");
+  fails_with([](auto& a) { a.set_mode(v1::RANDOM_VALID); }, "cannot be trained on");
+  rollout_->Add(FakeAssignment(1));   // and play goes on
+  PlayAll();
+  EXPECT_THAT(trajectories_, SizeIs(4));
+}
+
+TEST_F(RolloutTest, ARevokedArmIsForgotten) {
+  for (uint64_t group = 0; group < 4; ++group) rollout_->Add(FakeAssignment(group));
+  rollout_->SetEngine(*rollout_->MissingPolicy(), std::make_unique<FakeEngine>(rollout_->engine_options(), Actions()));
+  ASSERT_TRUE(*rollout_->Step());
+  EXPECT_GT(rollout_->live_episodes(), 0);
+  rollout_->Drop(0);
+  EXPECT_EQ(rollout_->live_episodes(), 0);
+  EXPECT_EQ(rollout_->queued_groups(), 0);
+  trajectories_.clear();
+  PlayAll();
+  EXPECT_THAT(trajectories_, IsEmpty());
+}
+
+TEST_F(RolloutTest, GroupsOfABrokenEngineStartAgain) {
+  rollout_->Add(FakeAssignment(0));
+  auto broken = std::make_unique<FakeEngine>(rollout_->engine_options(), Actions());
+  FakeEngine* const engine = broken.get();
+  rollout_->SetEngine(*rollout_->MissingPolicy(), std::move(broken));
+  ASSERT_TRUE(rollout_->Step().ok());
+  engine->fail = true;
+  EXPECT_TRUE(absl::IsInternal(rollout_->Step().status()));
+  PlayAll();
+  EXPECT_THAT(Bytes(), SizeIs(4));
+  EXPECT_THAT(failures_, IsEmpty());
+}
+
+TEST_F(RolloutTest, GroupsOfAPolicyThatIsGoneAreGivenBack) {
+  rollout_->Add(FakeAssignment(0, 3));
+  rollout_->Add(FakeAssignment(1, 4));
+  EXPECT_THAT(rollout_->GiveBack({0, 3}), SizeIs(1));
+  EXPECT_EQ(rollout_->MissingPolicy()->version, 4);
+}
+
+}  // namespace
+}  // namespace sojourn::actor
