@@ -34,7 +34,7 @@ struct JournalOptions {
   // survives the process (SIGKILL) but not the machine; what is lost is played again.
   bool sync = true;
   uint64_t segment_bytes = 64 << 20;           // a longer segment is followed by a new one
-  uint64_t max_queued_bytes = 256 << 20;       // appended, not yet written
+  uint64_t max_queued_bytes = 512 << 20;       // appended, not yet written
 };
 
 class Journal {

@@ -55,13 +55,15 @@ class TrajectoryService::Reactor : public grpc::ServerBidiReactor<grpc::ByteBuff
 
   // `bytes` more, or fewer, have been read and not journaled.
   void AddPending(size_t bytes) {
+    service_->pending_bytes_ += bytes;
     std::lock_guard lock(mu_);
     pending_ += bytes;
   }
   void RemovePending(size_t bytes) {
+    service_->pending_bytes_ -= bytes;
     std::unique_lock lock(mu_);
     pending_ -= bytes;
-    if (paused_ && pending_ < kStreamBytes && !ending_ && !over_) {
+    if (paused_ && !MustPause() && !ending_ && !over_) {
       paused_ = false;
       busy_ = true;                            // no Finish while the read is being started
       lock.unlock();
@@ -73,7 +75,6 @@ class TrajectoryService::Reactor : public grpc::ServerBidiReactor<grpc::ByteBuff
   }
 
   void Ack(grpc::ByteBuffer ack) {
-    grpc::WriteOptions options;
     {
       std::lock_guard lock(mu_);
       if (over_ || finished_) return;
@@ -105,12 +106,17 @@ class TrajectoryService::Reactor : public grpc::ServerBidiReactor<grpc::ByteBuff
     {
       std::lock_guard lock(mu_);
       if (ending_ || over_) return;
-      if (pending_ >= kStreamBytes) {
+      if (MustPause()) {
         paused_ = true;
         return;
       }
     }
     StartRead(&incoming_);
+  }
+
+  // Only a stream with something under way may pause: what is under way wakes it.
+  bool MustPause() const {
+    return pending_ >= kStreamBytes || (pending_ > 0 && service_->pending_bytes_ >= kTotalBytes);
   }
 
   void OnWriteDone(bool ok) override {

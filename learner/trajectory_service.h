@@ -3,6 +3,7 @@
 #ifndef SOJOURN_LEARNER_TRAJECTORY_SERVICE_H_
 #define SOJOURN_LEARNER_TRAJECTORY_SERVICE_H_
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -15,9 +16,11 @@
 
 namespace sojourn::learner {
 
-// Reading from a stream pauses while `kStreamBytes` of it are not in the journal yet, so a slow disk
-// slows senders instead of filling the memory.
-inline constexpr size_t kStreamBytes = 4 << 20;
+// Reading from a stream pauses while `kStreamBytes` of it, or some of it and `kTotalBytes` of all streams,
+// are not in the journal yet: a slow disk slows senders instead of filling the memory. Batches are as
+// large as what senders may have under way, so this also decides how well syncs are shared.
+inline constexpr size_t kStreamBytes = 16 << 20;
+inline constexpr size_t kTotalBytes = 256 << 20;
 
 class TrajectoryService final
     : public v1::TrajectoryService::WithRawCallbackMethod_Stream<v1::TrajectoryService::Service> {
@@ -44,6 +47,8 @@ class TrajectoryService final
   prometheus::Counter& bytes_;
   prometheus::Gauge& streams_gauge_;
   prometheus::Histogram& ack_seconds_;
+
+  std::atomic<size_t> pending_bytes_{0};       // of all streams: read and not in the journal
 
   std::shared_mutex open_mu_;                  // held shared while a message is taken
   Ingest* ingest_ = nullptr;

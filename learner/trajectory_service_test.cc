@@ -267,7 +267,7 @@ TEST_F(TrajectoryServiceTest, ASlowDiskPausesTheSenderInsteadOfFillingMemory) {
   StartArm();
   files_.gate.lock();
   Client client(*stub_);
-  constexpr int kMessages = 40;                 // of about 1 MB
+  constexpr int kMessages = 60;                 // of about 1 MB
   std::atomic<int> sent{0};
   std::thread sender([&] {
     for (int g = 0; g < kMessages; ++g) {
