@@ -34,12 +34,17 @@ absl::StatusOr<std::string> Unpack(std::string_view packed) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<nlohmann::json>> ReadRecording(const std::string& path) {
+absl::StatusOr<std::string> ReadRecordingText(const std::string& path) {
   absl::StatusOr<std::string> text = ReadFile(path);
   if (text.ok() && absl::EndsWith(path, ".xz")) {
     text = Unpack(*text);
     if (!text.ok()) return absl::DataLossError(absl::StrCat(path, ": ", text.status().message()));
   }
+  return text;
+}
+
+absl::StatusOr<std::vector<nlohmann::json>> ReadRecording(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadRecordingText(path);
   if (!text.ok()) return text.status();
   std::vector<nlohmann::json> lines;
   for (const std::string_view line : absl::StrSplit(*text, '\n', absl::SkipWhitespace())) {

@@ -12,8 +12,10 @@
 
 namespace sojourn::envs {
 
-// NotFound when there is no such file; InvalidArgument names the line that is no JSON. A path that
-// ends in .xz is unpacked.
+// The text of a file; a path that ends in .xz is unpacked. NotFound when there is no such file.
+absl::StatusOr<std::string> ReadRecordingText(const std::string& path);
+
+// The lines of such a text. InvalidArgument names the line that is no JSON.
 absl::StatusOr<std::vector<nlohmann::json>> ReadRecording(const std::string& path);
 
 // Compares one recorded line with what ours does; every difference in words.

@@ -43,7 +43,7 @@ Level::Level(Generator generator, LevelParameters parameters)
 
 // ---- generation -----------------------------------------------------------------------------------------
 
-void Level::Reset(uint64_t seed) {
+void Level::Reset(absl::uint128 seed) {
   random_ = NumpyRandom(seed);
   agent_ = {-1, -1};
   direction_ = -1;

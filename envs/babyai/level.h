@@ -71,7 +71,7 @@ class Level final : public MiniGrid {
  public:
   Level(Generator generator, LevelParameters parameters);
 
-  void Reset(uint64_t seed) override;
+  void Reset(absl::uint128 seed) override;
   StepOutcome Step(Action action) override;
 
   const std::string& mission() const override { return mission_; }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/numeric/int128.h"
 #include "absl/status/statusor.h"
 
 namespace sojourn::envs::babyai {
@@ -63,7 +64,7 @@ class MiniGrid {
   virtual ~MiniGrid() = default;
 
   // Generates the level for `seed` as env.reset(seed=seed) does.
-  virtual void Reset(uint64_t seed) = 0;
+  virtual void Reset(absl::uint128 seed) = 0;
   virtual StepOutcome Step(Action action) = 0;
 
   virtual const std::string& mission() const = 0;

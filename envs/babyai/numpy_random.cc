@@ -10,8 +10,9 @@ using u128 = unsigned __int128;
 constexpr u128 kMultiplier = (u128{2549297995355413924u} << 64) | 4865540595714422341u;
 
 // numpy's SeedSequence(seed).generate_state(4, uint64).
-std::array<uint64_t, 4> SeedState(uint64_t seed) {
-  std::array<uint32_t, 4> pool = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32), 0, 0};
+std::array<uint64_t, 4> SeedState(absl::uint128 seed) {
+  std::array<uint32_t, 4> pool;
+  for (int i = 0; i < 4; ++i) pool[i] = static_cast<uint32_t>(seed >> (32 * i));
   uint32_t constant = 0x43b0d7e5;
   const auto hash = [&](uint32_t value) {
     value ^= constant;
@@ -43,7 +44,7 @@ std::array<uint64_t, 4> SeedState(uint64_t seed) {
 
 }  // namespace
 
-NumpyRandom::NumpyRandom(uint64_t seed) {
+NumpyRandom::NumpyRandom(absl::uint128 seed) {
   const auto words = SeedState(seed);
   increment_ = ((u128{words[2]} << 64 | words[3]) << 1) | 1;
   state_ = increment_ + (u128{words[0]} << 64 | words[1]);   // one step from 0, then the initial state is added

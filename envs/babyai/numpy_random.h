@@ -5,11 +5,13 @@
 
 #include <cstdint>
 
+#include "absl/numeric/int128.h"
+
 namespace sojourn::envs::babyai {
 
 class NumpyRandom {
  public:
-  explicit NumpyRandom(uint64_t seed);
+  explicit NumpyRandom(absl::uint128 seed);
 
   uint64_t Next64();
   uint32_t Next32();                            // halves of Next64, the low one first

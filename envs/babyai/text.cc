@@ -78,7 +78,7 @@ std::string Normalize(std::string_view action) {
 
 std::string_view AgentGymLevel(int number) { return kLevels[number - 1]; }
 
-void AgentGymBabyAI::Start(int number, uint64_t seed) {
+void AgentGymBabyAI::Start(int number, absl::uint128 seed) {
   if (grid_ == nullptr || level_ != number || Leaks(number)) {
     grid_ = *MakeLevel(AgentGymLevel(number));  // the table holds registered ids only
     level_ = number;
@@ -171,7 +171,11 @@ absl::StatusOr<AgentGymBabyAI::Reply> AgentGymBabyAI::Reset(int64_t data_idx) {
     return absl::InvalidArgumentError(
         absl::StrCat("Seed must be greater or equal to zero, actual value: ", seed));
   }
-  Start(static_cast<int>(remainder) + 1, static_cast<uint64_t>(seed));
+  return Reset(static_cast<int>(remainder) + 1, static_cast<uint64_t>(seed));
+}
+
+AgentGymBabyAI::Reply AgentGymBabyAI::Reset(int number, absl::uint128 seed) {
+  Start(number, seed);
   return MakeReply(/*with_goal=*/true);
 }
 

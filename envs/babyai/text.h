@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/numeric/int128.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "envs/babyai/minigrid.h"
@@ -47,6 +48,7 @@ class AgentGymBabyAI {
   // data_idx = seed * 40 + level - 1. Errors (here and below) carry the server's {"error": ...}
   // text.
   absl::StatusOr<Reply> Reset(int64_t data_idx);
+  Reply Reset(int number, absl::uint128 seed);  // number: 1..40
   absl::StatusOr<Reply> Step(std::string_view action);
   absl::StatusOr<Reply> Observe() const;  // GET /observation
 
@@ -60,7 +62,7 @@ class AgentGymBabyAI {
   };
 
   // As Reset, but for the reply. `number` is 1..40.
-  void Start(int number, uint64_t seed);
+  void Start(int number, absl::uint128 seed);
   // As Step, but for the reply, and even when done. A level must have been started.
   Answer Act(std::string_view action);
 
