@@ -130,8 +130,10 @@ class Planner {
     return Positions([&](const Cell& cell) { return described.Has(cell); });
   }
 
-  // Dijkstra's algorithm, backwards from the goals.
-  Field Flow(const std::vector<Pose>& goals) const {
+  // Dijkstra's algorithm, backwards from the goals. Only costs below that of `until` are final:
+  // what costs as much or more is no way on from there.
+  Field Flow(const std::vector<Pose>& goals) const { return Flow(goals, here_); }
+  Field Flow(const std::vector<Pose>& goals, const Pose& until) const {
     Field field(cells_.size() * 4, kFar);
     std::priority_queue<std::pair<int, int>, std::vector<std::pair<int, int>>, std::greater<>>
         queue;
@@ -148,6 +150,7 @@ class Planner {
       const auto [cost, index] = queue.top();
       queue.pop();
       if (cost != field[index]) continue;
+      if (index == IndexOf(until)) break;
       const int cell = index / 4;
       const Pose pose = {{cell % width_, cell / width_}, index % 4};
       relax({pose.pos, (pose.dir + 1) % 4}, cost + 1);
@@ -491,7 +494,7 @@ class Planner {
       }
       Cell& cell = cells_[spot.y * width_ + spot.x];
       cell = carrying_;
-      const int cost = Flow(goals_)[IndexOf(pose)] + (keep ? kObstacle : 0);
+      const int cost = Flow(goals_, pose)[IndexOf(pose)] + (keep ? kObstacle : 0);
       cell = Cell{};
       if (best != nullptr && cost >= best_cost) continue;
       best = &pose;
