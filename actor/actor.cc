@@ -321,10 +321,12 @@ void Actor::UsePolicy() {
 
 // Room for one group more than the slots hold, so that a slot that falls free need not wait.
 void Actor::GiveCredits() {
-  if (rollout_ == nullptr || stream_is_new_ || sender_->full()) return;
-  const uint32_t group = (*setup_)->largest_group();
-  const size_t wanted = options_.slots + group;
-  const size_t pending = rollout_->live_episodes() + rollout_->queued_episodes() + size_t{credits_out_} * group;
+  if (job_id_.empty() || stream_is_new_ || sender_->full()) return;
+  // A job that cannot be played still gets its first group, to fail with the reason.
+  const uint32_t group = setup_.ok() ? (*setup_)->largest_group() : 1;
+  const size_t wanted = setup_.ok() ? options_.slots + group : 1;
+  size_t pending = size_t{credits_out_} * group;
+  if (rollout_ != nullptr) pending += rollout_->live_episodes() + rollout_->queued_episodes();
   if (pending >= wanted) return;
   const uint32_t credits = (wanted - pending + group - 1) / group;
   v1::ActorMessage message;
