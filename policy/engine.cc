@@ -13,22 +13,22 @@
 namespace sojourn::policy {
 namespace {
 
-// A prompt that several episodes begin with. Read once; then each member shares its blocks, and draws its
-// first token from the same logits.
+// A prompt that several episodes begin with. Read once; then each member shares its blocks, and
+// draws its first token from the same logits.
 struct Prompt {
   std::vector<int32_t> tokens;
-  KvSequence cache;               // of what is read so far; empty again once the members have it
-  std::vector<int64_t> members;   // not closed
-  std::vector<float> logits;      // of the next token; empty until the prompt is read
-  bool scheduled = false;         // in the step that is being prepared
+  KvSequence cache;              // of what is read so far; empty again once the members have it
+  std::vector<int64_t> members;  // not closed
+  std::vector<float> logits;     // of the next token; empty until the prompt is read
+  bool scheduled = false;        // in the step that is being prepared
 };
 
 struct Episode {
   int64_t id = 0;
-  std::shared_ptr<Prompt> prompt;    // until the first token of the first response is drawn
+  std::shared_ptr<Prompt> prompt;  // until the first token of the first response is drawn
   KvSequence cache;
-  std::vector<int32_t> unread;       // tokens of the context that are not in the cache yet
-  bool active = false;               // a response is under way: waiting or in a slot
+  std::vector<int32_t> unread;  // tokens of the context that are not in the cache yet
+  bool active = false;          // a response is under way: waiting or in a slot
   ResponseRequest request;
   Response response;
 
@@ -70,13 +70,14 @@ class CpuEngine : public Engine {
   EngineModel model_;
   KvCache cache_;
   Sampler sampler_;
-  std::map<int64_t, Episode> episodes_;   // nodes stay in place
+  std::map<int64_t, Episode> episodes_;  // nodes stay in place
   int64_t next_id_ = 0;
   std::deque<Episode*> waiting_;
-  std::vector<Episode*> slots_;           // at most options_.slots, in the order they came
+  std::vector<Episode*> slots_;  // at most options_.slots, in the order they came
   EngineStats stats_;
 
-  // The step in preparation. An output is a row whose logits are wanted, for an episode or for a prompt.
+  // The step in preparation. An output is a row whose logits are wanted, for an episode or for a
+  // prompt.
   struct Output {
     Episode* episode;
     Prompt* prompt;
@@ -88,8 +89,9 @@ class CpuEngine : public Engine {
 
 absl::Status CpuEngine::SetModel(std::shared_ptr<const Model> model) {
   if (!episodes_.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot change the model while ", episodes_.size(), " episodes are open: close them first"));
+    return absl::FailedPreconditionError(absl::StrCat("cannot change the model while ",
+                                                      episodes_.size(),
+                                                      " episodes are open: close them first"));
   }
   if (ModelConfigJson(model->config()) != ModelConfigJson(model_.config())) {
     return absl::InvalidArgumentError("the new model has another config than the engine's");
@@ -101,9 +103,9 @@ absl::Status CpuEngine::SetModel(std::shared_ptr<const Model> model) {
 absl::Status CpuEngine::CheckTokens(absl::Span<const int32_t> tokens) const {
   for (const int32_t token : tokens) {
     if (token < 0 || token >= model_.config().vocab_size) {
-      return absl::InvalidArgumentError(absl::StrCat("token ", token, " is not in the model's vocabulary of ",
-                                                     model_.config().vocab_size,
-                                                     ": is the tokenizer this model's?"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("token ", token, " is not in the model's vocabulary of ",
+                       model_.config().vocab_size, ": is the tokenizer this model's?"));
     }
   }
   return absl::OkStatus();
@@ -151,26 +153,30 @@ void CpuEngine::Close(int64_t id) {
 
 absl::Status CpuEngine::Respond(int64_t id, ResponseRequest request) {
   const auto found = episodes_.find(id);
-  if (found == episodes_.end()) return absl::NotFoundError(absl::StrCat("episode ", id, " is not open"));
+  if (found == episodes_.end())
+    return absl::NotFoundError(absl::StrCat("episode ", id, " is not open"));
   Episode& episode = found->second;
   if (episode.active) {
     return absl::FailedPreconditionError(absl::StrCat("episode ", id, " has a response under way"));
   }
   if (request.max_tokens <= 0) {
-    return absl::InvalidArgumentError(absl::StrCat("max_tokens: expected 1 or more, got ", request.max_tokens));
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_tokens: expected 1 or more, got ", request.max_tokens));
   }
   if (absl::Status valid = ValidateSampling(request.sampling); !valid.ok()) return valid;
   if (absl::Status valid = CheckTokens(request.prompt); !valid.ok()) return valid;
   if ((episode.prompt != nullptr) != request.prompt.empty()) {
     return absl::InvalidArgumentError(
         episode.prompt != nullptr
-            ? absl::StrCat("episode ", id, " answers its group's prompt first: the request's must be empty")
+            ? absl::StrCat("episode ", id,
+                           " answers its group's prompt first: the request's must be empty")
             : absl::StrCat("episode ", id, ": the request's prompt is empty"));
   }
   const int64_t needed = episode.context_tokens() + request.prompt.size() + 1;
   if (needed > options_.max_context_tokens) {
-    return absl::OutOfRangeError(absl::StrCat("episode ", id, ": ", needed, " tokens with one of response, but the context holds ",
-                                              options_.max_context_tokens));
+    return absl::OutOfRangeError(absl::StrCat(
+        "episode ", id, ": ", needed, " tokens with one of response, but the context holds ",
+        options_.max_context_tokens));
   }
   episode.unread.insert(episode.unread.end(), request.prompt.begin(), request.prompt.end());
   episode.request = std::move(request);
@@ -190,7 +196,7 @@ void CpuEngine::PrepareRows() {
   rows_.clear();
   output_rows_.clear();
   outputs_.clear();
-  int64_t left = options_.prefill_chunk;   // prompt tokens that still go into this step
+  int64_t left = options_.prefill_chunk;  // prompt tokens that still go into this step
   for (Episode* episode : slots_) {
     Prompt* const prompt = episode->prompt.get();
     if (prompt != nullptr) {
@@ -204,7 +210,8 @@ void CpuEngine::PrepareRows() {
       if (n < unread) continue;
       outputs_.push_back({nullptr, prompt});
     } else {
-      const bool decoding = !episode->response.tokens.empty();   // then its last token is what is unread
+      const bool decoding =
+          !episode->response.tokens.empty();  // then its last token is what is unread
       const int64_t unread = episode->unread.size(), n = decoding ? 1 : std::min(left, unread);
       if (n == 0) continue;
       AddRows(absl::MakeConstSpan(episode->unread).subspan(0, n), episode->cache);
@@ -237,8 +244,8 @@ absl::StatusOr<bool> CpuEngine::Draw(Episode& episode, absl::Span<const float> l
   response.logprobs.push_back(drawn->logprob);
   episode.unread.push_back(drawn->token);
   ++stats_.decoded_tokens;
-  response.stopped = std::find(request.stop_tokens.begin(), request.stop_tokens.end(), drawn->token) !=
-                     request.stop_tokens.end();
+  response.stopped = std::find(request.stop_tokens.begin(), request.stop_tokens.end(),
+                               drawn->token) != request.stop_tokens.end();
   return response.stopped || static_cast<int>(response.tokens.size()) >= request.max_tokens ||
          episode.context_tokens() >= options_.max_context_tokens;
 }
@@ -298,9 +305,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(std::shared_ptr<const Mod
     }
   }
   if (options.max_context_tokens > model->config().max_position_embeddings) {
-    return absl::InvalidArgumentError(absl::StrCat("engine option max_context_tokens: ", options.max_context_tokens,
-                                                   " is more than the model's max_position_embeddings, ",
-                                                   model->config().max_position_embeddings));
+    return absl::InvalidArgumentError(
+        absl::StrCat("engine option max_context_tokens: ", options.max_context_tokens,
+                     " is more than the model's max_position_embeddings, ",
+                     model->config().max_position_embeddings));
   }
   return std::make_unique<CpuEngine>(*model, options);
 }

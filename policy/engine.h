@@ -1,10 +1,11 @@
 // The inference engine: many live episodes, each with its own KV cache kept across turns, decoded
 // together by continuous batching.
 //
-// Deterministic by its arithmetic (model_kernels.h): every number is a sum in one fixed order, whatever the
-// number of rows, and attention goes over each episode's own tokens; so a response depends, to the bit, only
-// on the weights, the episode's tokens and its random key: not on what else is in the batch, on the options
-// below, or on whether a token was read in a prompt or decoded.
+// Deterministic by its arithmetic (model_kernels.h): every number is a sum in one fixed order,
+// whatever the number of rows, and attention goes over each episode's own tokens; so a response
+// depends, to the bit, only on the weights, the episode's tokens and its random key: not on what
+// else is in the batch, on the options below, or on whether a token was read in a prompt or
+// decoded.
 //
 // This header has no LibTorch in it. Not thread-safe: one thread drives an engine.
 #ifndef SOJOURN_POLICY_ENGINE_H_
@@ -23,66 +24,71 @@ namespace sojourn::policy {
 class Model;
 
 struct SamplingParameters {
-  double temperature = 1;    // 0: greedy (log-probabilities are then of the model's own distribution)
-  double top_p = 1;          // nucleus, after temperature; 1 = off
-  int top_k = 0;             // 0 = off
+  double temperature = 1;  // 0: greedy (log-probabilities are then of the model's own distribution)
+  double top_p = 1;        // nucleus, after temperature; 1 = off
+  int top_k = 0;           // 0 = off
 };
 
 struct ResponseRequest {
-  std::vector<int32_t> prompt;      // appended to the episode's tokens first; not empty
+  std::vector<int32_t> prompt;  // appended to the episode's tokens first; not empty
   SamplingParameters sampling;
-  int max_tokens = 0;               // of the response, > 0
-  std::vector<int32_t> stop_tokens; // ends the response; the stop token is part of it
-  RandomKey key{0};                 // token t of the response draws from key.With(t)
+  int max_tokens = 0;                // of the response, > 0
+  std::vector<int32_t> stop_tokens;  // ends the response; the stop token is part of it
+  RandomKey key{0};                  // token t of the response draws from key.With(t)
 };
 
 struct Response {
   int64_t episode = 0;
-  std::vector<int32_t> tokens;      // sampled, the stop token included
-  std::vector<float> logprobs;      // of each under the distribution it was sampled from
-  bool stopped = false;             // ended by a stop token; else by max_tokens or the context's end
+  std::vector<int32_t> tokens;  // sampled, the stop token included
+  std::vector<float> logprobs;  // of each under the distribution it was sampled from
+  bool stopped = false;         // ended by a stop token; else by max_tokens or the context's end
 };
 
 struct EngineOptions {
-  int slots = 64;                   // rows decoded at once
-  int prefill_chunk = 64;           // most prompt tokens read beside them in one step
-  int max_context_tokens = 1024;    // per episode
-  int max_episodes = 256;           // live at once, in a slot or not
+  int slots = 64;                 // rows decoded at once
+  int prefill_chunk = 64;         // most prompt tokens read beside them in one step
+  int max_context_tokens = 1024;  // per episode
+  int max_episodes = 256;         // live at once, in a slot or not
 };
 
-struct EngineStats {                // since the engine was made
+struct EngineStats {  // since the engine was made
   int64_t decoded_tokens = 0, decode_steps = 0;
-  int64_t prompt_tokens = 0;          // read
-  int64_t shared_prompt_tokens = 0;   // not read, because a group's other member had
+  int64_t prompt_tokens = 0;         // read
+  int64_t shared_prompt_tokens = 0;  // not read, because a group's other member had
 };
 
 class Engine {
  public:
-  // Takes a copy of the weights, in the layout of its products. InvalidArgument for impossible options.
-  static absl::StatusOr<std::unique_ptr<Engine>> Create(std::shared_ptr<const Model> model, EngineOptions options);
+  // Takes a copy of the weights, in the layout of its products. InvalidArgument for impossible
+  // options.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(std::shared_ptr<const Model> model,
+                                                        EngineOptions options);
   virtual ~Engine() = default;
 
-  // Other weights of the same config, e.g. a newer policy version. FailedPrecondition while episodes are
-  // open: their keys and values are the old weights'.
+  // Other weights of the same config, e.g. a newer policy version. FailedPrecondition while
+  // episodes are open: their keys and values are the old weights'.
   virtual absl::Status SetModel(std::shared_ptr<const Model> model) = 0;
 
-  // Opens n episodes of one group that begin with the same prompt: its keys and values are computed once
-  // and shared. ResourceExhausted when more than max_episodes would be live.
-  virtual absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt, int n) = 0;
-  virtual void Close(int64_t episode) = 0;   // drops a response under way; an unknown episode is no error
+  // Opens n episodes of one group that begin with the same prompt: its keys and values are computed
+  // once and shared. ResourceExhausted when more than max_episodes would be live.
+  virtual absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt,
+                                                         int n) = 0;
+  virtual void Close(
+      int64_t episode) = 0;  // drops a response under way; an unknown episode is no error
 
-  // Asks for the episode's next response; at most one is under way per episode. Right after OpenGroup the
-  // request's prompt must be empty (the group's prompt is what is answered). OutOfRange when prompt and
-  // one token would not fit in max_context_tokens.
+  // Asks for the episode's next response; at most one is under way per episode. Right after
+  // OpenGroup the request's prompt must be empty (the group's prompt is what is answered).
+  // OutOfRange when prompt and one token would not fit in max_context_tokens.
   virtual absl::Status Respond(int64_t episode, ResponseRequest request) = 0;
 
-  // One pass over the weights: decodes a token for every slot that has read its prompt, and reads up to
-  // `prefill_chunk` tokens of the others' prompts. Returns the responses that are complete. An empty vector
-  // with nothing under way: idle(). Internal when the weights give numbers that are not finite.
+  // One pass over the weights: decodes a token for every slot that has read its prompt, and reads
+  // up to `prefill_chunk` tokens of the others' prompts. Returns the responses that are complete.
+  // An empty vector with nothing under way: idle(). Internal when the weights give numbers that are
+  // not finite.
   virtual absl::StatusOr<std::vector<Response>> Step() = 0;
   virtual bool idle() const = 0;
 
-  virtual int64_t context_tokens(int64_t episode) const = 0;   // its tokens so far
+  virtual int64_t context_tokens(int64_t episode) const = 0;  // its tokens so far
   virtual EngineStats stats() const = 0;
 };
 

@@ -50,7 +50,9 @@ EngineModel::EngineModel(const Model& model, int64_t max_rows, int64_t max_conte
 void EngineModel::SetWeights(const Model& model) {
   const Weights& weights = model.weights();
   for (size_t i = 0; i < layers_.size(); ++i) {
-    const auto get = [&](const char* name) { return weights.at(absl::StrCat("model.layers.", i, ".", name)); };
+    const auto get = [&](const char* name) {
+      return weights.at(absl::StrCat("model.layers.", i, ".", name));
+    };
     Layer& layer = layers_[i];
     layer.attention_norm = Values(get("input_layernorm.weight"));
     layer.qkv = Packed({get("self_attn.q_proj.weight"), get("self_attn.k_proj.weight"),
@@ -66,9 +68,12 @@ void EngineModel::SetWeights(const Model& model) {
       {weights.at(config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight")});
 }
 
-int64_t EngineModel::kv_block_floats() const { return KvBlockFloats(shape_.kv_heads, shape_.head_dim); }
+int64_t EngineModel::kv_block_floats() const {
+  return KvBlockFloats(shape_.kv_heads, shape_.head_dim);
+}
 
-void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs, KvCache& cache) {
+void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs,
+                          KvCache& cache) {
   const int64_t n = rows.size(), hidden = config_.hidden_size, inner = config_.intermediate_size;
   const int64_t ldx = RoundUp(hidden, kPanel), ld_qkv = RoundUp(shape_.row(), kPanel);
   const int64_t ld_gate_up = RoundUp(2 * inner, kPanel), heads = shape_.heads * shape_.head_dim;
@@ -80,10 +85,10 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
   }
   for (size_t l = 0; l < layers_.size(); ++l) {
     const Layer& layer = layers_[l];
-    kernels_.rms_norm(n, hidden, epsilon, x_.data(), ldx, layer.attention_norm.data(), normed_.data(),
-                      nullptr);
-    kernels_.product(n, hidden, shape_.row(), normed_.data(), hidden, layer.qkv.data(), qkv_.data(), ld_qkv,
-                     false);
+    kernels_.rms_norm(n, hidden, epsilon, x_.data(), ldx, layer.attention_norm.data(),
+                      normed_.data(), nullptr);
+    kernels_.product(n, hidden, shape_.row(), normed_.data(), hidden, layer.qkv.data(), qkv_.data(),
+                     ld_qkv, false);
     for (int64_t r = 0; r < n; ++r) {
       const Row& row = rows[r];
       kernels_.store_kv(shape_, row.position, qkv_.data() + r * ld_qkv,
@@ -97,12 +102,15 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
       kernels_.attend(shape_, row.position, qkv_.data() + r * ld_qkv, blocks_.data(),
                       attended_.data() + r * heads, scratch_.data());
     }
-    kernels_.product(n, heads, hidden, attended_.data(), heads, layer.output.data(), x_.data(), ldx, true);
-    kernels_.rms_norm(n, hidden, epsilon, x_.data(), ldx, layer.mlp_norm.data(), normed_.data(), nullptr);
-    kernels_.product(n, hidden, 2 * inner, normed_.data(), hidden, layer.gate_up.data(), gate_up_.data(),
-                     ld_gate_up, false);
+    kernels_.product(n, heads, hidden, attended_.data(), heads, layer.output.data(), x_.data(), ldx,
+                     true);
+    kernels_.rms_norm(n, hidden, epsilon, x_.data(), ldx, layer.mlp_norm.data(), normed_.data(),
+                      nullptr);
+    kernels_.product(n, hidden, 2 * inner, normed_.data(), hidden, layer.gate_up.data(),
+                     gate_up_.data(), ld_gate_up, false);
     kernels_.swiglu(n, inner, gate_up_.data(), ld_gate_up, inner_.data());
-    kernels_.product(n, inner, hidden, inner_.data(), inner, layer.down.data(), x_.data(), ldx, true);
+    kernels_.product(n, inner, hidden, inner_.data(), inner, layer.down.data(), x_.data(), ldx,
+                     true);
   }
   const int64_t chosen = outputs.size(), ld_logits = RoundUp(config_.vocab_size, kPanel);
   if (static_cast<int64_t>(logits_.size()) < chosen * ld_logits) logits_.resize(chosen * ld_logits);

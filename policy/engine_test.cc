@@ -17,14 +17,18 @@ std::shared_ptr<const Model> TestModel(uint64_t seed = 1) {
   return std::make_shared<Model>(*Model::Create(config, LivelyWeights(config, seed)));
 }
 
-std::unique_ptr<Engine> MakeEngine(EngineOptions options = {.max_context_tokens = 256}, uint64_t seed = 1) {
+std::unique_ptr<Engine> MakeEngine(EngineOptions options = {.max_context_tokens = 256},
+                                   uint64_t seed = 1) {
   auto engine = Engine::Create(TestModel(seed), options);
   EXPECT_TRUE(engine.ok()) << engine.status();
   return *std::move(engine);
 }
 
 ResponseRequest Request(std::vector<int32_t> prompt, uint64_t key, int max_tokens = 20) {
-  return {.prompt = std::move(prompt), .max_tokens = max_tokens, .stop_tokens = {7}, .key = RandomKey(key)};
+  return {.prompt = std::move(prompt),
+          .max_tokens = max_tokens,
+          .stop_tokens = {7},
+          .key = RandomKey(key)};
 }
 
 std::map<int64_t, Response> Finish(Engine& engine) {
@@ -52,7 +56,8 @@ std::vector<int32_t> Prompt(uint64_t episode, int turn) {
 }
 
 // Plays the episodes, `order` being the order in which they ask.
-std::map<uint64_t, Talk> Play(Engine& engine, const std::vector<uint64_t>& order, double temperature = 1) {
+std::map<uint64_t, Talk> Play(Engine& engine, const std::vector<uint64_t>& order,
+                              double temperature = 1) {
   std::map<uint64_t, Talk> talks;
   std::map<int64_t, uint64_t> names;
   for (const uint64_t episode : order) {
@@ -63,7 +68,8 @@ std::map<uint64_t, Talk> Play(Engine& engine, const std::vector<uint64_t>& order
   }
   for (int turn = 0; turn < kTurns; ++turn) {
     for (const auto& [id, episode] : names) {
-      auto request = Request(turn == 0 ? std::vector<int32_t>{} : Prompt(episode, turn), episode * 10 + turn);
+      auto request =
+          Request(turn == 0 ? std::vector<int32_t>{} : Prompt(episode, turn), episode * 10 + turn);
       request.sampling.temperature = temperature;
       auto& context = talks[episode].context;
       context.insert(context.end(), request.prompt.begin(), request.prompt.end());
@@ -106,10 +112,12 @@ TEST(Engine, CachedDecodingEqualsTheWholeForwardPass) {
 
 TEST(Engine, ResponsesDoNotDependOnTheRestOfTheBatch) {
   const auto expected = Play(*MakeEngine(), {1, 2, 3, 4, 5, 6, 7});
-  EXPECT_EQ(Play(*MakeEngine(), {7, 3, 5, 1, 2, 4, 6}), expected) << "another order, so other slots";
-  for (const EngineOptions options : {EngineOptions{.slots = 1, .prefill_chunk = 1, .max_context_tokens = 256},
-                                      EngineOptions{.slots = 3, .prefill_chunk = 17, .max_context_tokens = 200},
-                                      EngineOptions{.slots = 100, .prefill_chunk = 500, .max_context_tokens = 256}}) {
+  EXPECT_EQ(Play(*MakeEngine(), {7, 3, 5, 1, 2, 4, 6}), expected)
+      << "another order, so other slots";
+  for (const EngineOptions options :
+       {EngineOptions{.slots = 1, .prefill_chunk = 1, .max_context_tokens = 256},
+        EngineOptions{.slots = 3, .prefill_chunk = 17, .max_context_tokens = 200},
+        EngineOptions{.slots = 100, .prefill_chunk = 500, .max_context_tokens = 256}}) {
     EXPECT_EQ(Play(*MakeEngine(options), {1, 2, 3, 4, 5, 6, 7}), expected)
         << options.slots << " slots, chunks of " << options.prefill_chunk;
   }
@@ -204,9 +212,11 @@ TEST(Engine, GreedyTakesTheModelsFirstChoice) {
   const auto model = TestModel();
   for (const auto& [episode, talk] : Play(*MakeEngine(), {1, 2}, /*temperature=*/0)) {
     const torch::Tensor choices =
-        model->Logits(model->Hidden({talk.context, {static_cast<int32_t>(talk.context.size())}})).argmax(1);
+        model->Logits(model->Hidden({talk.context, {static_cast<int32_t>(talk.context.size())}}))
+            .argmax(1);
     int64_t at = Prompt(episode, 0).size();
-    for (const int32_t token : talk.responses[0]) EXPECT_EQ(token, choices[at++ - 1].item<int64_t>());
+    for (const int32_t token : talk.responses[0])
+      EXPECT_EQ(token, choices[at++ - 1].item<int64_t>());
   }
 }
 
@@ -241,7 +251,8 @@ TEST(Engine, RefusesWhatItCannotDo) {
   EXPECT_EQ(engine->OpenGroup({{50}}, 1).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(engine->OpenGroup({{1}}, 0).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(engine->OpenGroup({{1}}, 4).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(engine->OpenGroup(std::vector<int32_t>(16, 1), 1).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(engine->OpenGroup(std::vector<int32_t>(16, 1), 1).status().code(),
+            absl::StatusCode::kOutOfRange);
   const int64_t id = engine->OpenGroup(std::vector<int32_t>(15, 1), 1)->front();
   EXPECT_EQ(engine->Respond(99, Request({}, 1)).code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(engine->Respond(id, Request({1}, 1)).code(), absl::StatusCode::kInvalidArgument);
@@ -253,9 +264,11 @@ TEST(Engine, RefusesWhatItCannotDo) {
   EXPECT_EQ(engine->Respond(id, Request({}, 1)).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Finish(*engine).at(id).tokens.size(), 1);
   EXPECT_EQ(engine->Respond(id, Request({1}, 1)).code(), absl::StatusCode::kOutOfRange);
-  EXPECT_THAT(std::string(Engine::Create(TestModel(), {.slots = 0}).status().message()), HasSubstr("slots"));
-  EXPECT_THAT(std::string(Engine::Create(TestModel(), {.max_context_tokens = 257}).status().message()),
-              HasSubstr("max_position_embeddings"));
+  EXPECT_THAT(std::string(Engine::Create(TestModel(), {.slots = 0}).status().message()),
+              HasSubstr("slots"));
+  EXPECT_THAT(
+      std::string(Engine::Create(TestModel(), {.max_context_tokens = 257}).status().message()),
+      HasSubstr("max_position_embeddings"));
 }
 
 }  // namespace

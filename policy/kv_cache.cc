@@ -23,13 +23,13 @@ KvCache::KvCache(int64_t layers, int64_t block_floats)
 
 int32_t KvCache::Allocate() {
   if (free_.empty()) {
-    const int64_t bytes =
-        RoundUp(slab_blocks_ * layers_ * block_floats_ * static_cast<int64_t>(sizeof(float)), kHugePage);
+    const int64_t bytes = RoundUp(
+        slab_blocks_ * layers_ * block_floats_ * static_cast<int64_t>(sizeof(float)), kHugePage);
     float* const slab = static_cast<float*>(std::aligned_alloc(kHugePage, bytes));
     if (slab == nullptr) throw std::bad_alloc();
-    madvise(slab, bytes, MADV_HUGEPAGE);   // only advice: nothing depends on it
+    madvise(slab, bytes, MADV_HUGEPAGE);  // only advice: nothing depends on it
     slabs_.emplace_back(slab);
-    std::memset(slab, 0, bytes);   // padding that is read, and masked afterwards, must hold numbers
+    std::memset(slab, 0, bytes);  // padding that is read, and masked afterwards, must hold numbers
     const int32_t first = static_cast<int32_t>(references_.size());
     references_.resize(first + slab_blocks_, 0);
     for (int64_t i = slab_blocks_; i > 0; --i) free_.push_back(static_cast<int32_t>(first + i - 1));
@@ -41,7 +41,7 @@ int32_t KvCache::Allocate() {
 }
 
 void KvCache::Reserve(KvSequence& sequence, int64_t tokens) {
-  const int64_t last = sequence.length / kPanel;   // the block of the next token
+  const int64_t last = sequence.length / kPanel;  // the block of the next token
   if (tokens > 0 && last < static_cast<int64_t>(sequence.blocks.size())) {
     int32_t& block = sequence.blocks[last];
     if (references_[block] > 1) {

@@ -51,7 +51,7 @@ Weights RandomWeights(const ModelConfig& config, RandomKey key) {
   Weights weights;
   for (const auto& [name, shape] : WeightShapes(config)) {
     Tensor weight = torch::ones(shape, torch::kFloat);
-    if (shape.size() == 2) {   // Box-Muller, two at a time
+    if (shape.size() == 2) {  // Box-Muller, two at a time
       Random random(key.With(name));
       float* values = weight.data_ptr<float>();
       for (int64_t i = 0; i < weight.numel(); i += 2) {
@@ -71,12 +71,13 @@ absl::StatusOr<Model> Model::Create(ModelConfig config, Weights weights) {
   const auto shapes = WeightShapes(config);
   for (const auto& [name, shape] : shapes) {
     const auto found = weights.find(name);
-    if (found == weights.end()) return absl::InvalidArgumentError(absl::StrCat("weight ", name, " is missing"));
+    if (found == weights.end())
+      return absl::InvalidArgumentError(absl::StrCat("weight ", name, " is missing"));
     const Tensor& weight = found->second;
     if (weight.sizes() != torch::IntArrayRef(shape)) {
-      return absl::InvalidArgumentError(absl::StrCat("weight ", name, " has shape [",
-                                                     absl::StrJoin(weight.sizes(), ", "), "], expected [",
-                                                     absl::StrJoin(shape, ", "), "] by the config"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("weight ", name, " has shape [", absl::StrJoin(weight.sizes(), ", "),
+                       "], expected [", absl::StrJoin(shape, ", "), "] by the config"));
     }
     if (!weight.is_floating_point() || !weight.is_contiguous()) {
       return absl::InvalidArgumentError(
@@ -84,13 +85,14 @@ absl::StatusOr<Model> Model::Create(ModelConfig config, Weights weights) {
     }
     if (weight.scalar_type() != weights.begin()->second.scalar_type() ||
         weight.device() != weights.begin()->second.device()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("weight ", name, " has another type or device than ", weights.begin()->first));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "weight ", name, " has another type or device than ", weights.begin()->first));
     }
   }
   for (const auto& [name, weight] : weights) {
     if (!shapes.contains(name)) {
-      return absl::InvalidArgumentError(absl::StrCat("weight ", name, " is not one that the config asks for"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("weight ", name, " is not one that the config asks for"));
     }
   }
   Model model;
@@ -102,8 +104,8 @@ absl::StatusOr<Model> Model::Create(ModelConfig config, Weights weights) {
 Tensor Model::Hidden(const PackedTokens& packed) const {
   const auto weight = [&](const std::string& name) -> const Tensor& { return weights_.at(name); };
   const Tensor& embedding = weight("model.embed_tokens.weight");
-  const AttentionHeads heads{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim,
-                             config_.rope_theta};
+  const AttentionHeads heads{config_.num_attention_heads, config_.num_key_value_heads,
+                             config_.head_dim, config_.rope_theta};
   const Tensor ids = torch::tensor(packed.tokens, torch::kInt).to(embedding.device());
   Tensor x = torch::embedding(embedding, ids);
   for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
@@ -111,8 +113,8 @@ Tensor Model::Hidden(const PackedTokens& packed) const {
     const Tensor qkv_weight = torch::cat({weight(prefix + "self_attn.q_proj.weight"),
                                           weight(prefix + "self_attn.k_proj.weight"),
                                           weight(prefix + "self_attn.v_proj.weight")});
-    const Tensor gate_up_weight =
-        torch::cat({weight(prefix + "mlp.gate_proj.weight"), weight(prefix + "mlp.up_proj.weight")});
+    const Tensor gate_up_weight = torch::cat(
+        {weight(prefix + "mlp.gate_proj.weight"), weight(prefix + "mlp.up_proj.weight")});
     const Tensor in = RmsNorm(x, weight(prefix + "input_layernorm.weight"), config_.rms_norm_eps);
     const Tensor attended = Attention(torch::mm(in, qkv_weight.t()), packed.lengths, heads);
     x = torch::addmm(x, attended, weight(prefix + "self_attn.o_proj.weight").t());
@@ -126,8 +128,8 @@ Tensor Model::Hidden(const PackedTokens& packed) const {
 
 Model::TokenScores Model::Score(const Tensor& hidden, const Tensor& rows, const Tensor& targets,
                                 double temperature) const {
-  auto [logprobs, entropies] = ScoreTargets(hidden.index_select(0, rows), weights_.at(OutputName(config_)),
-                                            targets, temperature);
+  auto [logprobs, entropies] = ScoreTargets(hidden.index_select(0, rows),
+                                            weights_.at(OutputName(config_)), targets, temperature);
   return {std::move(logprobs), std::move(entropies)};
 }
 

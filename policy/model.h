@@ -1,8 +1,10 @@
-// A decoder-only transformer of the Llama shape: RMSNorm, rotary positions (the two halves of a head are
-// the rotated pair, as in Hugging Face's Llama), grouped-query attention, SwiGLU, tied or separate output
-// embedding. One set of weights serves the learner (with gradients) and the inference engine.
+// A decoder-only transformer of the Llama shape: RMSNorm, rotary positions (the two halves of a
+// head are the rotated pair, as in Hugging Face's Llama), grouped-query attention, SwiGLU, tied or
+// separate output embedding. One set of weights serves the learner (with gradients) and the
+// inference engine.
 //
-// Includes LibTorch: only policy/ and learner/ and the actor's weights receiver include this header.
+// Includes LibTorch: only policy/ and learner/ and the actor's weights receiver include this
+// header.
 #ifndef SOJOURN_POLICY_MODEL_H_
 #define SOJOURN_POLICY_MODEL_H_
 
@@ -27,16 +29,17 @@ struct ModelConfig {
   int64_t num_hidden_layers = 0;
   int64_t num_attention_heads = 0;
   int64_t num_key_value_heads = 0;
-  int64_t head_dim = 0;                 // 0 in a file: hidden_size / num_attention_heads
+  int64_t head_dim = 0;  // 0 in a file: hidden_size / num_attention_heads
   int64_t max_position_embeddings = 0;
   double rope_theta = 10000;
   double rms_norm_eps = 1e-5;
   bool tie_word_embeddings = true;
 
-  absl::Status Validate() const;        // every impossible or unsupported value, by name
+  absl::Status Validate() const;  // every impossible or unsupported value, by name
 };
 absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& json, const std::string& path);
-std::string ModelConfigJson(const ModelConfig& config);   // what transformers' LlamaForCausalLM reads
+std::string ModelConfigJson(
+    const ModelConfig& config);  // what transformers' LlamaForCausalLM reads
 
 // Weights by Hugging Face's names ("model.layers.0.self_attn.q_proj.weight", ...), in a fixed order
 // (std::map's), which is also the order of the optimizer's state, of checkpoints and of the wire.
@@ -44,12 +47,12 @@ using Weights = std::map<std::string, torch::Tensor>;
 
 // The names and shapes that a config asks for.
 std::map<std::string, std::vector<int64_t>> WeightShapes(const ModelConfig& config);
-Weights RandomWeights(const ModelConfig& config, RandomKey key);   // N(0, 0.02), norms 1; fp32
+Weights RandomWeights(const ModelConfig& config, RandomKey key);  // N(0, 0.02), norms 1; fp32
 
 // Sequences laid end to end, without padding.
 struct PackedTokens {
-  std::vector<int32_t> tokens;          // [total]
-  std::vector<int32_t> lengths;         // per sequence; they add up to total
+  std::vector<int32_t> tokens;   // [total]
+  std::vector<int32_t> lengths;  // per sequence; they add up to total
 };
 
 class Model {
@@ -61,17 +64,19 @@ class Model {
   const Weights& weights() const { return weights_; }
   Weights& mutable_weights() { return weights_; }
 
-  // Final hidden states (after the last norm), [total, hidden_size]; differentiable when the weights are.
-  // Positions start at 0 in each sequence, attention is causal within it.
+  // Final hidden states (after the last norm), [total, hidden_size]; differentiable when the
+  // weights are. Positions start at 0 in each sequence, attention is causal within it.
   torch::Tensor Hidden(const PackedTokens& packed) const;
 
-  // Log-probabilities of given next tokens and entropies of the whole distributions at temperature t:
-  // for i in rows: log softmax(hidden[rows[i]] @ E^T / t)[targets[i]]. [rows], [rows].
-  struct TokenScores { torch::Tensor logprobs, entropies; };
-  TokenScores Score(const torch::Tensor& hidden, const torch::Tensor& rows, const torch::Tensor& targets,
-                    double temperature) const;
+  // Log-probabilities of given next tokens and entropies of the whole distributions at temperature
+  // t: for i in rows: log softmax(hidden[rows[i]] @ E^T / t)[targets[i]]. [rows], [rows].
+  struct TokenScores {
+    torch::Tensor logprobs, entropies;
+  };
+  TokenScores Score(const torch::Tensor& hidden, const torch::Tensor& rows,
+                    const torch::Tensor& targets, double temperature) const;
 
-  torch::Tensor Logits(const torch::Tensor& hidden) const;   // [n, hidden_size] -> [n, vocab_size]
+  torch::Tensor Logits(const torch::Tensor& hidden) const;  // [n, hidden_size] -> [n, vocab_size]
 
  private:
   ModelConfig config_;

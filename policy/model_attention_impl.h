@@ -1,20 +1,28 @@
-// Attention kernels: of whole sequences with gradients, and of one token over cached blocks. Included once
-// by model_kernels_impl.h.
+// Attention kernels, of whole sequences with gradients and of one token over cached blocks: part of
+// model_kernels_impl.h.
+#ifndef SOJOURN_POLICY_MODEL_ATTENTION_IMPL_H_
+#define SOJOURN_POLICY_MODEL_ATTENTION_IMPL_H_
+
+#include "policy/model_kernels.h"
+#include "policy/model_lanes.h"
 
 namespace sojourn::policy::SOJOURN_KERNELS {
 namespace {
 
-constexpr int kTile = 12;   // query rows taken together
+constexpr int kTile = 12;  // query rows taken together
 
 // A whole tile of attention: kTile rows.
-__attribute__((noinline)) void AttentionTile(int64_t k, const float* a, int64_t lda, const float* panel,
-                                             float* c, int64_t ldc) {
-  for (int r = 0; r < kTile; r += kRows) Tile<kRows>(k, a + r * lda, lda, panel, c + r * ldc, ldc, false);
+__attribute__((noinline)) void AttentionTile(int64_t k, const float* a, int64_t lda,
+                                             const float* panel, float* c, int64_t ldc) {
+  for (int r = 0; r < kTile; r += kRows) {
+    Tile<kRows>(k, a + r * lda, lda, panel, c + r * ldc, ldc, false);
+  }
 }
 
-// out[2 * half] = the head turned by its position's angles (`turn` 1), or back (`turn` -1), times scale.
-SOJOURN_INLINE void Rotate(const float* in, const float* cos, const float* sin, int64_t half, float turn,
-                           float scale, float* out) {
+// out[2 * half] = the head turned by its position's angles (`turn` 1), or back (`turn` -1), times
+// scale.
+SOJOURN_INLINE void Rotate(const float* in, const float* cos, const float* sin, int64_t half,
+                           float turn, float scale, float* out) {
   for (int64_t i = 0; i < half; ++i) {
     const float a = in[i], b = in[half + i], c = cos[i] * scale, s = sin[i] * scale * turn;
     out[i] = a * c - b * s;
@@ -27,7 +35,8 @@ SOJOURN_INLINE void PackColumns(const float* rows, int64_t stride, int64_t lengt
                                 float* packed) {
   for (int64_t t = 0; t < RoundUp(length, kPanel); ++t) {
     float* column = packed + t / kPanel * kPanel * head_dim + t % kPanel;
-    for (int64_t d = 0; d < head_dim; ++d) column[d * kPanel] = t < length ? rows[t * stride + d] : 0;
+    for (int64_t d = 0; d < head_dim; ++d)
+      column[d * kPanel] = t < length ? rows[t * stride + d] : 0;
   }
 }
 // ... -> panels of [length][32 of head_dim], zero-padded.
@@ -52,8 +61,8 @@ struct Scratch {
 };
 
 // sums[head_dim][32] += left[kTile, 32]^T right[kTile, head_dim], transposed.
-SOJOURN_INLINE void AddOuter(const float* left, int64_t ld_left, const float* right, int64_t head_dim,
-                             float* sums) {
+SOJOURN_INLINE void AddOuter(const float* left, int64_t ld_left, const float* right,
+                             int64_t head_dim, float* sums) {
   for (int64_t lane = 0; lane < kPanel; lane += kLanes) {
     V rows[kTile];
 #pragma GCC unroll 12
@@ -68,8 +77,8 @@ SOJOURN_INLINE void AddOuter(const float* left, int64_t ld_left, const float* ri
 }
 
 // Scaled, rotated queries of kTile rows from `first`, zero beyond the sequence.
-SOJOURN_INLINE void LoadQueries(const AttentionShape& shape, const float* q, int64_t first, int64_t length,
-                                float scale, float* tile) {
+SOJOURN_INLINE void LoadQueries(const AttentionShape& shape, const float* q, int64_t first,
+                                int64_t length, float scale, float* tile) {
   const int64_t half = shape.head_dim / 2;
   for (int64_t r = 0; r < kTile; ++r) {
     const int64_t t = first + r;
@@ -82,9 +91,10 @@ SOJOURN_INLINE void LoadQueries(const AttentionShape& shape, const float* q, int
   }
 }
 
-void Attention(const AttentionShape& shape, const int32_t* lengths, int64_t sequences, const float* qkv,
-               float* out, float* lse, float* scratch) {
-  const int64_t dim = shape.head_dim, half = dim / 2, row = shape.row(), out_row = shape.heads * dim;
+void Attention(const AttentionShape& shape, const int32_t* lengths, int64_t sequences,
+               const float* qkv, float* out, float* lse, float* scratch) {
+  const int64_t dim = shape.head_dim, half = dim / 2, row = shape.row(),
+                out_row = shape.heads * dim;
   const int64_t per_kv = shape.heads / shape.kv_heads;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(dim));
   int64_t total = 0;
@@ -102,7 +112,8 @@ void Attention(const AttentionShape& shape, const int32_t* lengths, int64_t sequ
     for (int64_t kv = 0; kv < shape.kv_heads; ++kv) {
       const float* k = qkv + start * row + (shape.heads + kv) * dim;
       for (int64_t t = 0; t < length; ++t) {
-        Rotate(k + t * row, shape.cos + t * half, shape.sin + t * half, half, 1, 1, rotated + t * dim);
+        Rotate(k + t * row, shape.cos + t * half, shape.sin + t * half, half, 1, 1,
+               rotated + t * dim);
       }
       PackColumns(rotated, dim, length, dim, keys);
       PackRows(k + shape.kv_heads * dim, row, length, dim, values);
@@ -151,9 +162,10 @@ void Attention(const AttentionShape& shape, const int32_t* lengths, int64_t sequ
 // With P = exp(S - lse) and D_i = sum_d dO_id O_id: dV = P^T dO, dS = P * (dO V^T - D), dQ = dS K,
 // dK = dS^T Q (Dao et al., "FlashAttention", 2022, algorithm 4).
 void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int64_t sequences,
-                       const float* qkv, const float* out, const float* lse, const float* dout, float* dqkv,
-                       float* scratch) {
-  const int64_t dim = shape.head_dim, half = dim / 2, row = shape.row(), out_row = shape.heads * dim;
+                       const float* qkv, const float* out, const float* lse, const float* dout,
+                       float* dqkv, float* scratch) {
+  const int64_t dim = shape.head_dim, half = dim / 2, row = shape.row(),
+                out_row = shape.heads * dim;
   const int64_t per_kv = shape.heads / shape.kv_heads;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(dim));
   int64_t total = 0;
@@ -174,7 +186,8 @@ void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int6
     float* dscores = memory.Take(kTile * padded);
     float* sums = memory.Take(kTile * RoundUp(dim, kPanel));
     for (int64_t kv = 0; kv < shape.kv_heads; ++kv) {
-      const int64_t k_at = start * row + (shape.heads + kv) * dim, v_at = k_at + shape.kv_heads * dim;
+      const int64_t k_at = start * row + (shape.heads + kv) * dim,
+                    v_at = k_at + shape.kv_heads * dim;
       for (int64_t t = 0; t < length; ++t) {
         Rotate(qkv + k_at + t * row, shape.cos + t * half, shape.sin + t * half, half, 1, 1,
                rotated + t * dim);
@@ -206,7 +219,8 @@ void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int6
             for (int64_t r = 0; r < kTile; ++r) {
               const int32_t seen = r < rows ? static_cast<int32_t>(first + r + 1) : 0;
               for (int32_t j = static_cast<int32_t>(b); j < b + kPanel; j += kLanes) {
-                const V term = FirstLanes(seen - j, Exp(Load(weights + r * padded + j) - top[r]), Zero());
+                const V term =
+                    FirstLanes(seen - j, Exp(Load(weights + r * padded + j) - top[r]), Zero());
                 Store(weights + r * padded + j, term);
                 Store(dscores + r * padded + j, term * (Load(dscores + r * padded + j) - delta[r]));
               }
@@ -217,7 +231,8 @@ void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int6
           for (int64_t d = 0; d < dim; d += kPanel) {
             AttentionTile(reach, dscores, padded, key_rows + d * length, sums, kPanel);
             const int64_t columns = dim - d < kPanel ? dim - d : kPanel;
-            for (int64_t r = 0; r < rows; ++r) {   // queries' memory is free now: it takes their gradients
+            for (int64_t r = 0; r < rows;
+                 ++r) {  // queries' memory is free now: it takes their gradients
               for (int64_t i = 0; i < columns; ++i) queries[r * dim + d + i] = sums[r * kPanel + i];
             }
           }
@@ -235,14 +250,16 @@ void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int6
           line[d] = dkeys[column + d * kPanel];
           dqkv[v_at + t * row + d] = dvalues[column + d * kPanel];
         }
-        Rotate(line, shape.cos + t * half, shape.sin + t * half, half, -1, 1, dqkv + k_at + t * row);
+        Rotate(line, shape.cos + t * half, shape.sin + t * half, half, -1, 1,
+               dqkv + k_at + t * row);
       }
     }
   }
 }
 
 void StoreKv(const AttentionShape& shape, int64_t position, const float* qkv, float* block) {
-  const int64_t dim = shape.head_dim, half = dim / 2, width = ValueWidth(dim), slot = position % kPanel;
+  const int64_t dim = shape.head_dim, half = dim / 2, width = ValueWidth(dim),
+                slot = position % kPanel;
   const float* cos = shape.cos + position * half;
   const float* sin = shape.sin + position * half;
   for (int64_t kv = 0; kv < shape.kv_heads; ++kv, block += KvBlockFloats(1, dim)) {
@@ -261,7 +278,7 @@ void StoreKv(const AttentionShape& shape, int64_t position, const float* qkv, fl
 template <int Groups>
 SOJOURN_INLINE void WeighValues(int64_t position, const float* weights, const float* const* blocks,
                                 int64_t offset, int64_t width, float* out) {
-  V8 sums[2][Groups] = {};   // of even and odd positions: two chains hide the latency
+  V8 sums[2][Groups] = {};  // of even and odd positions: two chains hide the latency
   for (int64_t b = 0; b <= position; b += kPanel) {
     const float* values = blocks[b / kPanel] + offset;
     const int64_t n = position + 1 - b < kPanel ? position + 1 - b : kPanel;
@@ -274,14 +291,15 @@ SOJOURN_INLINE void WeighValues(int64_t position, const float* weights, const fl
       }
     }
     if (j < n) {
-      for (int g = 0; g < Groups; ++g) sums[0][g] += V8::Load(values + j * width + 8 * g) * weights[b + j];
+      for (int g = 0; g < Groups; ++g)
+        sums[0][g] += V8::Load(values + j * width + 8 * g) * weights[b + j];
     }
   }
   for (int g = 0; g < Groups; ++g) (sums[0][g] + sums[1][g]).Store(out + 8 * g);
 }
 
-void Attend(const AttentionShape& shape, int64_t position, const float* qkv, const float* const* blocks,
-            float* out, float* scratch) {
+void Attend(const AttentionShape& shape, int64_t position, const float* qkv,
+            const float* const* blocks, float* out, float* scratch) {
   const int64_t dim = shape.head_dim, half = dim / 2, width = ValueWidth(dim);
   const int64_t padded = RoundUp(position + 1, kPanel), per_kv = shape.heads / shape.kv_heads;
   const int32_t seen = static_cast<int32_t>(position + 1);
@@ -291,12 +309,13 @@ void Attend(const AttentionShape& shape, int64_t position, const float* qkv, con
   float* scores = sums + width;
   for (int64_t head = 0; head < shape.heads; ++head) {
     const int64_t offset = head / per_kv * KvBlockFloats(1, dim);
-    Rotate(qkv + head * dim, shape.cos + position * half, shape.sin + position * half, half, 1, scale, query);
+    Rotate(qkv + head * dim, shape.cos + position * half, shape.sin + position * half, half, 1,
+           scale, query);
     V best = Splat(kLowest);
     for (int64_t b = 0; b < padded; b += kPanel) {
       const float* keys = blocks[b / kPanel] + offset;
       V even[2] = {Zero(), Zero()}, odd[2] = {Zero(), Zero()};
-      for (int64_t d = 0; d < dim; d += 2) {   // head_dim is even
+      for (int64_t d = 0; d < dim; d += 2) {  // head_dim is even
         even[0] += Load(keys + d * kPanel) * query[d];
         even[1] += Load(keys + d * kPanel + kLanes) * query[d];
         odd[0] += Load(keys + (d + 1) * kPanel) * query[d + 1];
@@ -318,8 +337,10 @@ void Attend(const AttentionShape& shape, int64_t position, const float* qkv, con
     const float inverse = 1.0f / Sum(sum);
     const int64_t values = offset + kPanel * dim;
     int64_t d = 0;
-    for (; d + 32 <= width; d += 32) WeighValues<4>(position, scores, blocks, values + d, width, sums + d);
-    for (; d + 24 <= width; d += 24) WeighValues<3>(position, scores, blocks, values + d, width, sums + d);
+    for (; d + 32 <= width; d += 32)
+      WeighValues<4>(position, scores, blocks, values + d, width, sums + d);
+    for (; d + 24 <= width; d += 24)
+      WeighValues<3>(position, scores, blocks, values + d, width, sums + d);
     for (; d < width; d += 8) WeighValues<1>(position, scores, blocks, values + d, width, sums + d);
     for (d = 0; d < dim; ++d) out[head * dim + d] = sums[d] * inverse;
   }
@@ -327,3 +348,5 @@ void Attend(const AttentionShape& shape, int64_t position, const float* qkv, con
 
 }  // namespace
 }  // namespace sojourn::policy::SOJOURN_KERNELS
+
+#endif  // SOJOURN_POLICY_MODEL_ATTENTION_IMPL_H_

@@ -36,7 +36,8 @@ class Fields {
   // Absent and null count as `only`.
   void Expect(const char* name, const json& only) {
     const json* value = Find(name, false);
-    if (value != nullptr && *value != only) Fault(name, only.dump() + " (others are not supported)", *value);
+    if (value != nullptr && *value != only)
+      Fault(name, only.dump() + " (others are not supported)", *value);
   }
   const json* Find(const char* name, bool required) {
     const auto found = object_.find(name);
@@ -101,7 +102,8 @@ absl::Status ModelConfig::Validate() const {
 absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std::string& path) {
   const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": expected one JSON object, a model's config.json"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": expected one JSON object, a model's config.json"));
   }
   Fields fields(object, path);
   ModelConfig config;
@@ -115,7 +117,8 @@ absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std:
   config.intermediate_size = fields.Integer("intermediate_size", 0, true);
   config.num_hidden_layers = fields.Integer("num_hidden_layers", 0, true);
   config.num_attention_heads = fields.Integer("num_attention_heads", 0, true);
-  config.num_key_value_heads = fields.Integer("num_key_value_heads", config.num_attention_heads, false);
+  config.num_key_value_heads =
+      fields.Integer("num_key_value_heads", config.num_attention_heads, false);
   config.head_dim = fields.Integer("head_dim", 0, false);
   if (config.head_dim == 0 && config.num_attention_heads > 0) {
     config.head_dim = config.hidden_size / config.num_attention_heads;
@@ -124,7 +127,7 @@ absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std:
   config.rms_norm_eps = fields.Number("rms_norm_eps", 1e-6);
   config.tie_word_embeddings = fields.Flag("tie_word_embeddings", false);
   config.rope_theta = fields.Number("rope_theta", 10000);
-  for (const char* name : {"rope_scaling", "rope_parameters"}) {   // older and newer files
+  for (const char* name : {"rope_scaling", "rope_parameters"}) {  // older and newer files
     const json* rope = fields.Find(name, false);
     if (rope == nullptr) continue;
     if (!rope->is_object()) {

@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 using torch::Tensor;
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;   // the format's own limit
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
 constexpr int64_t kMaxFileBytes = int64_t{1} << 40;
 constexpr size_t kMaxDimensions = 16;
 
@@ -26,29 +26,31 @@ struct TypeName {
   const char* name;
   torch::ScalarType type;
 };
-constexpr TypeName kTypes[] = {{"F32", torch::kFloat},  {"F64", torch::kDouble}, {"F16", torch::kHalf},
-                               {"BF16", torch::kBFloat16}, {"I64", torch::kLong}, {"I32", torch::kInt},
-                               {"I16", torch::kShort},  {"I8", torch::kChar},    {"U8", torch::kByte},
-                               {"BOOL", torch::kBool}};
+constexpr TypeName kTypes[] = {{"F32", torch::kFloat}, {"F64", torch::kDouble},
+                               {"F16", torch::kHalf},  {"BF16", torch::kBFloat16},
+                               {"I64", torch::kLong},  {"I32", torch::kInt},
+                               {"I16", torch::kShort}, {"I8", torch::kChar},
+                               {"U8", torch::kByte},   {"BOOL", torch::kBool}};
 
 struct Entry {
   std::string name;
   torch::ScalarType type;
   std::vector<int64_t> shape;
-  uint64_t begin, end;   // of the data
+  uint64_t begin, end;  // of the data
 };
 
 // One tensor's description; an empty string when it is sound, else what is wrong.
 std::string ParseEntry(const json& value, uint64_t data_bytes, Entry& entry) {
   if (!value.is_object()) return "is not an object";
-  const auto type = value.find("dtype"), shape = value.find("shape"), place = value.find("data_offsets");
+  const auto type = value.find("dtype"), shape = value.find("shape"),
+             place = value.find("data_offsets");
   if (type == value.end() || shape == value.end() || place == value.end() || !type->is_string() ||
       !shape->is_array() || !place->is_array()) {
     return "needs a dtype, a shape and data_offsets";
   }
   const std::string& type_name = type->get_ref<const std::string&>();
-  const auto known =
-      std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeName& t) { return type_name == t.name; });
+  const auto known = std::find_if(std::begin(kTypes), std::end(kTypes),
+                                  [&](const TypeName& t) { return type_name == t.name; });
   if (known == std::end(kTypes)) return "has an unknown dtype";
   entry.type = known->type;
   if (shape->size() > kMaxDimensions) return absl::StrCat("has ", shape->size(), " dimensions");
@@ -57,16 +59,19 @@ std::string ParseEntry(const json& value, uint64_t data_bytes, Entry& entry) {
     if (!size.is_number_unsigned()) return "has a shape that is not of whole numbers";
     const uint64_t n = size.get<uint64_t>();
     // A dimension of 0 must not hide what the others would overflow.
-    if (n > uint64_t{1} << 48 || __builtin_mul_overflow(bytes, n, &bytes)) return "has a shape that overflows";
+    if (n > uint64_t{1} << 48 || __builtin_mul_overflow(bytes, n, &bytes))
+      return "has a shape that overflows";
     entry.shape.push_back(static_cast<int64_t>(n));
   }
-  if (place->size() != 2 || !(*place)[0].is_number_unsigned() || !(*place)[1].is_number_unsigned()) {
+  if (place->size() != 2 || !(*place)[0].is_number_unsigned() ||
+      !(*place)[1].is_number_unsigned()) {
     return "has data_offsets that are not two whole numbers";
   }
   entry.begin = (*place)[0].get<uint64_t>();
   entry.end = (*place)[1].get<uint64_t>();
   if (entry.begin > entry.end || entry.end > data_bytes) {
-    return absl::StrCat("lies at ", entry.begin, " to ", entry.end, " of ", data_bytes, " bytes of data");
+    return absl::StrCat("lies at ", entry.begin, " to ", entry.end, " of ", data_bytes,
+                        " bytes of data");
   }
   if (entry.end - entry.begin != bytes) {
     return absl::StrCat("takes ", entry.end - entry.begin, " bytes, but its shape ", bytes);
@@ -81,7 +86,8 @@ absl::StatusOr<Weights> ParseSafetensors(std::string_view bytes, const std::stri
     return absl::DataLossError(absl::StrCat(path, ": not a sound safetensors file: ", what));
   };
   uint64_t header_bytes = 0;
-  if (bytes.size() < sizeof header_bytes) return fault(absl::StrCat("only ", bytes.size(), " bytes"));
+  if (bytes.size() < sizeof header_bytes)
+    return fault(absl::StrCat("only ", bytes.size(), " bytes"));
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
   if (header_bytes > kMaxHeaderBytes || header_bytes > bytes.size() - sizeof header_bytes) {
     return fault(absl::StrCat("a header of ", header_bytes, " bytes in a file of ", bytes.size()));
@@ -103,7 +109,7 @@ absl::StatusOr<Weights> ParseSafetensors(std::string_view bytes, const std::stri
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
-  uint64_t covered = 0;   // no overlaps, no holes; a name given twice leaves a hole
+  uint64_t covered = 0;  // no overlaps, no holes; a name given twice leaves a hole
   for (const Entry& entry : entries) {
     if (entry.begin != covered) {
       return fault(absl::StrCat("tensor \"", entry.name, "\" begins at ", entry.begin,
@@ -132,22 +138,25 @@ std::string SerializeSafetensors(const Weights& tensors) {
   uint64_t end = 0;
   for (const auto& [name, tensor] : tensors) {
     plain.push_back(tensor.detach().to(torch::kCPU).contiguous());
-    const auto type = std::find_if(std::begin(kTypes), std::end(kTypes),
-                                   [&](const TypeName& t) { return t.type == tensor.scalar_type(); });
+    const auto type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeName& t) {
+      return t.type == tensor.scalar_type();
+    });
     TORCH_CHECK(type != std::end(kTypes), "safetensors has no name for the type of ", name);
     const uint64_t begin = end;
     end += tensor.nbytes();
-    header[name] = {{"dtype", type->name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {begin, end}}};
+    header[name] = {
+        {"dtype", type->name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {begin, end}}};
   }
   std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');   // the data begins at a multiple of 8
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins at a multiple of 8
   const uint64_t header_bytes = text.size();
   std::string bytes;
   bytes.reserve(sizeof header_bytes + text.size() + end);
   bytes.append(reinterpret_cast<const char*>(&header_bytes), sizeof header_bytes);
   bytes += text;
   for (const Tensor& tensor : plain) {
-    if (tensor.nbytes() > 0) bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
+    if (tensor.nbytes() > 0)
+      bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
   }
   return bytes;
 }
@@ -163,7 +172,8 @@ absl::Status WriteSafetensors(const std::string& path, const Weights& tensors) {
 }
 
 absl::StatusOr<Model> LoadModel(const std::string& directory) {
-  const std::string config_path = directory + "/config.json", weights_path = directory + "/model.safetensors";
+  const std::string config_path = directory + "/config.json",
+                    weights_path = directory + "/model.safetensors";
   const auto text = ReadFile(config_path);
   if (!text.ok()) return text.status();
   auto config = ParseModelConfig(*text, config_path);
@@ -177,20 +187,24 @@ absl::StatusOr<Model> LoadModel(const std::string& directory) {
   }
   auto model = Model::Create(*config, *std::move(weights));
   if (!model.ok()) {
-    return absl::Status(model.status().code(), absl::StrCat(weights_path, ": ", model.status().message()));
+    return absl::Status(model.status().code(),
+                        absl::StrCat(weights_path, ": ", model.status().message()));
   }
   return model;
 }
 
-absl::Status SaveModel(const std::string& directory, const Model& model, const std::string& tokenizer_from) {
-  if (absl::Status written = WriteFileAtomically(directory + "/config.json", ModelConfigJson(model.config()));
+absl::Status SaveModel(const std::string& directory, const Model& model,
+                       const std::string& tokenizer_from) {
+  if (absl::Status written =
+          WriteFileAtomically(directory + "/config.json", ModelConfigJson(model.config()));
       !written.ok()) {
     return written;
   }
   if (!tokenizer_from.empty()) {
-    for (const char* name :
-         {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"}) {
-      const std::string from = absl::StrCat(tokenizer_from, "/", name), to = absl::StrCat(directory, "/", name);
+    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                             "generation_config.json"}) {
+      const std::string from = absl::StrCat(tokenizer_from, "/", name),
+                        to = absl::StrCat(directory, "/", name);
       std::error_code ignored;
       if (std::filesystem::equivalent(from, to, ignored)) continue;
       const auto content = ReadFile(from);

@@ -76,7 +76,8 @@ TEST(Safetensors, RefusesMalformedFiles) {
   EXPECT_THAT(entry(R"("dtype":7,"shape":[1],"data_offsets":[0,4])"), HasSubstr("needs"));
   EXPECT_THAT(entry(R"("dtype":"F32","shape":[-1],"data_offsets":[0,4])"), HasSubstr("whole"));
   EXPECT_THAT(entry(R"("dtype":"F32","shape":[1.0],"data_offsets":[0,4])"), HasSubstr("whole"));
-  EXPECT_THAT(entry(R"("dtype":"F32","shape":[2],"data_offsets":[0,4])"), HasSubstr("4 bytes, but its shape 8"));
+  EXPECT_THAT(entry(R"("dtype":"F32","shape":[2],"data_offsets":[0,4])"),
+              HasSubstr("4 bytes, but its shape 8"));
   EXPECT_THAT(entry(R"("dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4])"),
               HasSubstr("overflows"));
   EXPECT_THAT(entry(R"("dtype":"F32","shape":[18446744073709551615,0],"data_offsets":[0,0])", 0),
@@ -84,37 +85,44 @@ TEST(Safetensors, RefusesMalformedFiles) {
   EXPECT_THAT(entry(R"("dtype":"F32","shape":[1],"data_offsets":[4,8])"), HasSubstr("lies at"));
   EXPECT_THAT(entry(R"("dtype":"F32","shape":[1],"data_offsets":[4,0])"), HasSubstr("lies at"));
   EXPECT_THAT(entry(R"("dtype":"F32","shape":[1],"data_offsets":[0])"), HasSubstr("two"));
-  EXPECT_THAT(entry(R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,4])"),
-              HasSubstr("dimensions"));
+  EXPECT_THAT(
+      entry(R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,4])"),
+      HasSubstr("dimensions"));
 }
 
 TEST(Safetensors, RefusesOverlapsHolesAndRepeatedNames) {
   const std::string a = R"("a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)";
-  EXPECT_THAT(Fault(File("{" + a + R"("b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})", "123456")),
-              HasSubstr("begins at 2"));
-  EXPECT_THAT(Fault(File("{" + a + R"("b":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}})", "123456")),
-              HasSubstr("begins at 5"));
+  EXPECT_THAT(
+      Fault(File("{" + a + R"("b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})", "123456")),
+      HasSubstr("begins at 2"));
+  EXPECT_THAT(
+      Fault(File("{" + a + R"("b":{"dtype":"U8","shape":[1],"data_offsets":[5,6]}})", "123456")),
+      HasSubstr("begins at 5"));
   Fault(File("{" + a + R"("a":{"dtype":"U8","shape":[2],"data_offsets":[4,6]}})", "123456"));
 }
 
 TEST(Safetensors, RefusesEveryTruncation) {
-  const std::string whole = SerializeSafetensors({{"a", torch::ones({3})}, {"b", torch::ones({2, 2})}});
+  const std::string whole =
+      SerializeSafetensors({{"a", torch::ones({3})}, {"b", torch::ones({2, 2})}});
   for (size_t size = 0; size < whole.size(); ++size) Fault(whole.substr(0, size));
 }
 
 TEST(Safetensors, SurvivesFlippedBytes) {
-  const std::string whole = SerializeSafetensors({{"a", torch::ones({3})}, {"b", torch::ones({2, 2})}});
+  const std::string whole =
+      SerializeSafetensors({{"a", torch::ones({3})}, {"b", torch::ones({2, 2})}});
   Random random{RandomKey(1)};
   for (int i = 0; i < 3000; ++i) {
     std::string changed = whole;
-    for (int j = 0; j < 3; ++j) changed[random.Below(changed.size())] = static_cast<char>(random.Below(256));
-    const auto parsed = ParseSafetensors(changed, "x");   // any answer, but an answer
+    for (int j = 0; j < 3; ++j)
+      changed[random.Below(changed.size())] = static_cast<char>(random.Below(256));
+    const auto parsed = ParseSafetensors(changed, "x");  // any answer, but an answer
     EXPECT_TRUE(parsed.ok() || absl::IsDataLoss(parsed.status())) << parsed.status();
   }
 }
 
 TEST(ModelFiles, SavedModelsLoad) {
-  const std::string directory = testing::TempDir() + "/saved_model", other = testing::TempDir() + "/tokenizer";
+  const std::string directory = testing::TempDir() + "/saved_model",
+                    other = testing::TempDir() + "/tokenizer";
   ASSERT_TRUE(WriteFileAtomically(other + "/tokenizer.json", "{}").ok());
   for (const bool tied : {true, false}) {
     ModelConfig config = SmallConfig();
@@ -147,7 +155,8 @@ TEST(ModelFiles, LayoutIsThatOfTransformers) {
   EXPECT_EQ(shapes.at("model.layers.0.mlp.up_proj.weight"), (std::vector<int64_t>{40, 24}));
   EXPECT_EQ(shapes.at("model.layers.0.mlp.down_proj.weight"), (std::vector<int64_t>{24, 40}));
   EXPECT_EQ(shapes.at("model.layers.0.input_layernorm.weight"), (std::vector<int64_t>{24}));
-  EXPECT_EQ(shapes.at("model.layers.0.post_attention_layernorm.weight"), (std::vector<int64_t>{24}));
+  EXPECT_EQ(shapes.at("model.layers.0.post_attention_layernorm.weight"),
+            (std::vector<int64_t>{24}));
   EXPECT_EQ(shapes.at("model.norm.weight"), (std::vector<int64_t>{24}));
 }
 

@@ -5,14 +5,21 @@
 
 namespace sojourn::policy {
 
-namespace avx512 { extern const Kernels kTable; }
-namespace avx2 { extern const Kernels kTable; }
-namespace baseline { extern const Kernels kTable; }
+namespace avx512 {
+extern const Kernels kTable;
+}
+namespace avx2 {
+extern const Kernels kTable;
+}
+namespace baseline {
+extern const Kernels kTable;
+}
 
 const Kernels* KernelsFor(const char* instruction_set) {
   const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
-                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                          __builtin_cpu_supports("avx512vl") &&
+                          __builtin_cpu_supports("avx512dq") &&
                           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
   if (std::strcmp(instruction_set, "avx512") == 0) return has_avx512 ? &avx512::kTable : nullptr;
   if (std::strcmp(instruction_set, "avx2") == 0) return has_avx2 ? &avx2::kTable : nullptr;
@@ -29,8 +36,8 @@ const Kernels& CpuKernels() {
   return *best;
 }
 
-// The largest user is the backward pass: six arrays of the sequence, two rows of scores per tile row, and
-// tiles. The head dimension is rounded up where it is the panel's width.
+// The largest user is the backward pass: six arrays of the sequence, two rows of scores per tile
+// row, and tiles. The head dimension is rounded up where it is the panel's width.
 int64_t AttentionScratch(int64_t length, int64_t head_dim) {
   const int64_t padded = RoundUp(length, kPanel), wide = RoundUp(head_dim, kPanel), tile = 12;
   return 6 * padded * wide + 2 * tile * padded + 3 * tile * wide;

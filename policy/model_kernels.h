@@ -1,9 +1,10 @@
-// The arithmetic of the model in fp32 on the CPU: vector code for what would be memory-bound as separate
-// tensor operations, and products whose every element is one chain of multiply-adds in a fixed order.
+// The arithmetic of the model in fp32 on the CPU: vector code for what would be memory-bound as
+// separate tensor operations, and products whose every element is one chain of multiply-adds in a
+// fixed order.
 //
-// The latter is what makes runs bit-equal: a row's result does not depend on how many other rows there are,
-// on what they hold, or on where it stands. AVX-512 and AVX2 give the same bits; a processor without fused
-// multiply-add rounds differently.
+// The latter is what makes runs bit-equal: a row's result does not depend on how many other rows
+// there are, on what they hold, or on where it stands. AVX-512 and AVX2 give the same bits; a
+// processor without fused multiply-add rounds differently.
 //
 // All arrays are dense and row-major unless a stride is given; none needs alignment.
 #ifndef SOJOURN_POLICY_MODEL_KERNELS_H_
@@ -14,7 +15,8 @@
 
 namespace sojourn::policy {
 
-constexpr int64_t kPanel = 32;   // columns of a packed matrix that lie together; tokens of a KV block
+constexpr int64_t kPanel =
+    32;  // columns of a packed matrix that lie together; tokens of a KV block
 constexpr int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 // Heads of an attention layer, and rotary angles: cosines and sines, [positions, head_dim / 2].
@@ -22,11 +24,11 @@ struct AttentionShape {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   const float* cos = nullptr;
   const float* sin = nullptr;
-  int64_t row() const { return (heads + 2 * kv_heads) * head_dim; }   // of q, k and v of one token
+  int64_t row() const { return (heads + 2 * kv_heads) * head_dim; }  // of q, k and v of one token
 };
 
-// A KV block of one layer holds kPanel tokens: per KV head, keys as [head_dim, kPanel] (rotated) and then
-// values as [kPanel, ValueWidth(head_dim)].
+// A KV block of one layer holds kPanel tokens: per KV head, keys as [head_dim, kPanel] (rotated)
+// and then values as [kPanel, ValueWidth(head_dim)].
 constexpr int64_t ValueWidth(int64_t head_dim) { return RoundUp(head_dim, 8); }
 constexpr int64_t KvBlockFloats(int64_t kv_heads, int64_t head_dim) {
   return kv_heads * kPanel * (head_dim + ValueWidth(head_dim));
@@ -36,12 +38,13 @@ constexpr int64_t KvBlockFloats(int64_t kv_heads, int64_t head_dim) {
 int64_t AttentionScratch(int64_t length, int64_t head_dim);
 
 struct Kernels {
-  // c[rows, n] (+)= a[rows, k] b[k, n], b packed by PackPanels. Rows of c are `ldc` >= RoundUp(n, kPanel)
-  // floats apart; the padding is written (with zeros, or what was there when accumulating).
-  void (*product)(int64_t rows, int64_t k, int64_t n, const float* a, int64_t lda, const float* packed,
-                  float* c, int64_t ldc, bool accumulate);
+  // c[rows, n] (+)= a[rows, k] b[k, n], b packed by PackPanels. Rows of c are `ldc` >= RoundUp(n,
+  // kPanel) floats apart; the padding is written (with zeros, or what was there when accumulating).
+  void (*product)(int64_t rows, int64_t k, int64_t n, const float* a, int64_t lda,
+                  const float* packed, float* c, int64_t ldc, bool accumulate);
 
-  // y = x * inverse_rms(x) * weight, rows of `width`, those of x `ldx` apart. `inverse` [rows] may be null.
+  // y = x * inverse_rms(x) * weight, rows of `width`, those of x `ldx` apart. `inverse` [rows] may
+  // be null.
   void (*rms_norm)(int64_t rows, int64_t width, float epsilon, const float* x, int64_t ldx,
                    const float* weight, float* y, float* inverse);
   // dweight is added to.
@@ -54,20 +57,22 @@ struct Kernels {
                           float* dgate_up);
 
   // Causal attention with rotary positions within each of the sequences laid end to end.
-  // qkv [total, row()], out [total, heads * head_dim], lse [heads, total]: log of the softmax's sum.
-  void (*attention)(const AttentionShape& shape, const int32_t* lengths, int64_t sequences, const float* qkv,
-                    float* out, float* lse, float* scratch);
+  // qkv [total, row()], out [total, heads * head_dim], lse [heads, total]: log of the softmax's
+  // sum.
+  void (*attention)(const AttentionShape& shape, const int32_t* lengths, int64_t sequences,
+                    const float* qkv, float* out, float* lse, float* scratch);
   void (*attention_backward)(const AttentionShape& shape, const int32_t* lengths, int64_t sequences,
-                             const float* qkv, const float* out, const float* lse, const float* dout,
-                             float* dqkv, float* scratch);
+                             const float* qkv, const float* out, const float* lse,
+                             const float* dout, float* dqkv, float* scratch);
 
   // One token against its own KV blocks. `store_kv` rotates and writes the token's key and value at
-  // `position` of `block` (its layer's part); `attend` rotates the query and reads positions 0..position.
+  // `position` of `block` (its layer's part); `attend` rotates the query and reads positions
+  // 0..position.
   void (*store_kv)(const AttentionShape& shape, int64_t position, const float* qkv, float* block);
   // blocks[position / kPanel + 1]; out [heads * head_dim]; scratch: RoundUp(position + 1, kPanel) +
   // head_dim + ValueWidth(head_dim).
-  void (*attend)(const AttentionShape& shape, int64_t position, const float* qkv, const float* const* blocks,
-                 float* out, float* scratch);
+  void (*attend)(const AttentionShape& shape, int64_t position, const float* qkv,
+                 const float* const* blocks, float* out, float* scratch);
 
   // terms[i] = exp((logits[i] - max) * inverse_temperature), sums[i / 64] of 64 each. Returns max.
   float (*softmax_terms)(int64_t n, const float* logits, float inverse_temperature, float* terms,
@@ -77,7 +82,8 @@ struct Kernels {
                 float inverse_temperature, float* logprobs, float* entropies);
   // Replaces logits by the gradient with respect to them.
   void (*score_backward)(int64_t rows, int64_t n, float* logits, const int64_t* targets,
-                         float inverse_temperature, const float* dlogprobs, const float* dentropies);
+                         float inverse_temperature, const float* dlogprobs,
+                         const float* dentropies);
 };
 
 // The best that this processor runs.
@@ -85,8 +91,8 @@ const Kernels& CpuKernels();
 // By instruction set, for tests: "avx512", "avx2", "baseline"; null when this processor lacks it.
 const Kernels* KernelsFor(const char* instruction_set);
 
-// Packs b [k, n], given as weight [n, k] (as linear layers store it), into panels [n / kPanel][k][kPanel],
-// zero-padded: k * RoundUp(n, kPanel) floats.
+// Packs b [k, n], given as weight [n, k] (as linear layers store it), into panels [n /
+// kPanel][k][kPanel], zero-padded: k * RoundUp(n, kPanel) floats.
 void PackPanels(const float* weight, int64_t n, int64_t k, float* packed);
 
 }  // namespace sojourn::policy

@@ -1,37 +1,41 @@
 // The kernels of model_kernels.h, compiled once per instruction set: the including file defines
-// SOJOURN_KERNELS as the name of the set, and CMake gives it the flags. Uses nothing from the standard
-// library, so that no inline function compiled for a new processor is linked into code for an old one.
+// SOJOURN_KERNELS as the name of the set, and CMake gives it the flags. Uses nothing from the
+// standard library, so that no inline function compiled for a new processor is linked into code for
+// an old one.
+#ifndef SOJOURN_POLICY_MODEL_KERNELS_IMPL_H_
+#define SOJOURN_POLICY_MODEL_KERNELS_IMPL_H_
 
+#include "policy/model_attention_impl.h"
 #include "policy/model_kernels.h"
 #include "policy/model_lanes.h"
-#include "policy/model_attention_impl.h"
 
 namespace sojourn::policy::SOJOURN_KERNELS {
 namespace {
 
 template <int R>
-void LastTile(int64_t rows, int64_t k, const float* a, int64_t lda, const float* panel, float* c, int64_t ldc,
-              bool accumulate) {
+void LastTile(int64_t rows, int64_t k, const float* a, int64_t lda, const float* panel, float* c,
+              int64_t ldc, bool accumulate) {
   if constexpr (R > 0) {
     if (rows == R) return Tile<R>(k, a, lda, panel, c, ldc, accumulate);
     LastTile<R - 1>(rows, k, a, lda, panel, c, ldc, accumulate);
   }
 }
 
-void Product(int64_t rows, int64_t k, int64_t n, const float* a, int64_t lda, const float* packed, float* c,
-             int64_t ldc, bool accumulate) {
+void Product(int64_t rows, int64_t k, int64_t n, const float* a, int64_t lda, const float* packed,
+             float* c, int64_t ldc, bool accumulate) {
   for (int64_t column = 0; column < n; column += kPanel) {
     const float* panel = packed + column * k;
     int64_t r = 0;
     for (; r + kRows <= rows; r += kRows) {
       Tile<kRows>(k, a + r * lda, lda, panel, c + r * ldc + column, ldc, accumulate);
     }
-    LastTile<kRows - 1>(rows - r, k, a + r * lda, lda, panel, c + r * ldc + column, ldc, accumulate);
+    LastTile<kRows - 1>(rows - r, k, a + r * lda, lda, panel, c + r * ldc + column, ldc,
+                        accumulate);
   }
 }
 
-void RmsNorm(int64_t rows, int64_t width, float epsilon, const float* x, int64_t ldx, const float* weight,
-             float* y, float* inverse) {
+void RmsNorm(int64_t rows, int64_t width, float epsilon, const float* x, int64_t ldx,
+             const float* weight, float* y, float* inverse) {
   for (int64_t row = 0; row < rows; ++row, x += ldx, y += width) {
     V squares = Zero();
     int64_t i = 0;
@@ -40,13 +44,14 @@ void RmsNorm(int64_t rows, int64_t width, float epsilon, const float* x, int64_t
     for (; i < width; ++i) total += x[i] * x[i];
     const float scale = 1.0f / __builtin_sqrtf(total / width + epsilon);
     if (inverse != nullptr) inverse[row] = scale;
-    for (i = 0; i + kLanes <= width; i += kLanes) Store(y + i, Load(x + i) * scale * Load(weight + i));
+    for (i = 0; i + kLanes <= width; i += kLanes)
+      Store(y + i, Load(x + i) * scale * Load(weight + i));
     for (; i < width; ++i) y[i] = x[i] * scale * weight[i];
   }
 }
 
-void RmsNormBackward(int64_t rows, int64_t width, const float* x, const float* weight, const float* inverse,
-                     const float* dy, float* dx, float* dweight) {
+void RmsNormBackward(int64_t rows, int64_t width, const float* x, const float* weight,
+                     const float* inverse, const float* dy, float* dx, float* dweight) {
   for (int64_t row = 0; row < rows; ++row, x += width, dy += width, dx += width) {
     V dots = Zero();
     int64_t i = 0;
@@ -84,8 +89,10 @@ void SwiGlu(int64_t rows, int64_t width, const float* gate_up, int64_t ld_gate_u
   }
 }
 
-void SwiGluBackward(int64_t rows, int64_t width, const float* gate_up, const float* dy, float* dgate_up) {
-  for (int64_t row = 0; row < rows; ++row, gate_up += 2 * width, dgate_up += 2 * width, dy += width) {
+void SwiGluBackward(int64_t rows, int64_t width, const float* gate_up, const float* dy,
+                    float* dgate_up) {
+  for (int64_t row = 0; row < rows;
+       ++row, gate_up += 2 * width, dgate_up += 2 * width, dy += width) {
     for (int64_t i = 0; i < width; i += kLanes) {
       const bool whole = i + kLanes <= width;
       const V gate = whole ? Load(gate_up + i) : LoadSome(gate_up + i, width - i, 0);
@@ -104,7 +111,8 @@ void SwiGluBackward(int64_t rows, int64_t width, const float* gate_up, const flo
   }
 }
 
-float SoftmaxTerms(int64_t n, const float* logits, float inverse_temperature, float* terms, float* sums) {
+float SoftmaxTerms(int64_t n, const float* logits, float inverse_temperature, float* terms,
+                   float* sums) {
   V best = Splat(kLowest);
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) best = Max(best, Load(logits + i));
@@ -130,7 +138,7 @@ float SoftmaxTerms(int64_t n, const float* logits, float inverse_temperature, fl
 }
 
 struct RowSums {
-  float top, sum, weighted;   // sum of e^z, and of z e^z, for z = (logit - top) / temperature
+  float top, sum, weighted;  // sum of e^z, and of z e^z, for z = (logit - top) / temperature
 };
 
 SOJOURN_INLINE RowSums SumRow(int64_t n, const float* line, float inverse_temperature) {
@@ -154,8 +162,8 @@ SOJOURN_INLINE RowSums SumRow(int64_t n, const float* line, float inverse_temper
   return {top, Sum(sum), Sum(weighted)};
 }
 
-void Score(int64_t rows, int64_t n, const float* logits, const int64_t* targets, float inverse_temperature,
-           float* logprobs, float* entropies) {
+void Score(int64_t rows, int64_t n, const float* logits, const int64_t* targets,
+           float inverse_temperature, float* logprobs, float* entropies) {
   for (int64_t row = 0; row < rows; ++row, logits += n) {
     const RowSums sums = SumRow(n, logits, inverse_temperature);
     const float log_sum = __builtin_logf(sums.sum);
@@ -165,8 +173,8 @@ void Score(int64_t rows, int64_t n, const float* logits, const int64_t* targets,
 }
 
 // d logprob / d z_j = [j = target] - p_j;  d entropy / d z_j = -p_j (log p_j + entropy).
-void ScoreBackward(int64_t rows, int64_t n, float* logits, const int64_t* targets, float inverse_temperature,
-                   const float* dlogprobs, const float* dentropies) {
+void ScoreBackward(int64_t rows, int64_t n, float* logits, const int64_t* targets,
+                   float inverse_temperature, const float* dlogprobs, const float* dentropies) {
   for (int64_t row = 0; row < rows; ++row, logits += n) {
     const RowSums sums = SumRow(n, logits, inverse_temperature);
     const float log_sum = __builtin_logf(sums.sum), entropy = log_sum - sums.weighted / sums.sum;
@@ -191,7 +199,10 @@ void ScoreBackward(int64_t rows, int64_t n, float* logits, const int64_t* target
 }  // namespace
 
 extern const Kernels kTable;
-const Kernels kTable = {Product,   RmsNorm, RmsNormBackward, SwiGlu,       SwiGluBackward, Attention,
-                        AttentionBackward, StoreKv, Attend,  SoftmaxTerms, Score,          ScoreBackward};
+const Kernels kTable = {Product,   RmsNorm,           RmsNormBackward, SwiGlu, SwiGluBackward,
+                        Attention, AttentionBackward, StoreKv,         Attend, SoftmaxTerms,
+                        Score,     ScoreBackward};
 
 }  // namespace sojourn::policy::SOJOURN_KERNELS
+
+#endif  // SOJOURN_POLICY_MODEL_KERNELS_IMPL_H_

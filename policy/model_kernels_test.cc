@@ -25,14 +25,18 @@ std::vector<float> All(const Kernels& kernels) {
     results.insert(results.end(), values.begin(), values.end());
   };
   constexpr int64_t kRows = 17, kWidth = 45, kColumns = 70;
-  const auto x = Floats(kRows * kWidth, 1), weight = Floats(kWidth, 2), dy = Floats(kRows * kWidth, 3);
-  std::vector<float> packed(RoundUp(kColumns, kPanel) * kWidth), c(kRows * RoundUp(kColumns, kPanel));
+  const auto x = Floats(kRows * kWidth, 1), weight = Floats(kWidth, 2),
+             dy = Floats(kRows * kWidth, 3);
+  std::vector<float> packed(RoundUp(kColumns, kPanel) * kWidth),
+      c(kRows * RoundUp(kColumns, kPanel));
   PackPanels(Floats(kColumns * kWidth, 4).data(), kColumns, kWidth, packed.data());
-  kernels.product(kRows, kWidth, kColumns, x.data(), kWidth, packed.data(), c.data(), RoundUp(kColumns, kPanel), false);
+  kernels.product(kRows, kWidth, kColumns, x.data(), kWidth, packed.data(), c.data(),
+                  RoundUp(kColumns, kPanel), false);
   keep(c);
   std::vector<float> y(x.size()), dx(x.size()), inverse(kRows), dweight(kWidth);
   kernels.rms_norm(kRows, kWidth, 1e-5f, x.data(), kWidth, weight.data(), y.data(), inverse.data());
-  kernels.rms_norm_backward(kRows, kWidth, x.data(), weight.data(), inverse.data(), dy.data(), dx.data(), dweight.data());
+  kernels.rms_norm_backward(kRows, kWidth, x.data(), weight.data(), inverse.data(), dy.data(),
+                            dx.data(), dweight.data());
   keep(y), keep(dx), keep(dweight);
   const auto gate_up = Floats(kRows * 2 * kWidth, 5);
   std::vector<float> dgate_up(gate_up.size());
@@ -45,15 +49,18 @@ std::vector<float> All(const Kernels& kernels) {
   const auto cos = Floats(40 * 5, 6), sin = Floats(40 * 5, 7);
   const AttentionShape shape{4, 2, 10, cos.data(), sin.data()};
   const auto qkv = Floats(kTotal * shape.row(), 8), dout = Floats(kTotal * 40, 9);
-  std::vector<float> out(kTotal * 40), lse(kTotal * 4), dqkv(qkv.size()), scratch(AttentionScratch(40, 10));
+  std::vector<float> out(kTotal * 40), lse(kTotal * 4), dqkv(qkv.size()),
+      scratch(AttentionScratch(40, 10));
   kernels.attention(shape, lengths, 3, qkv.data(), out.data(), lse.data(), scratch.data());
-  kernels.attention_backward(shape, lengths, 3, qkv.data(), out.data(), lse.data(), dout.data(), dqkv.data(), scratch.data());
+  kernels.attention_backward(shape, lengths, 3, qkv.data(), out.data(), lse.data(), dout.data(),
+                             dqkv.data(), scratch.data());
   keep(out), keep(lse), keep(dqkv);
 
   std::vector<float> block(2 * KvBlockFloats(2, 10));
   const float* blocks[] = {block.data(), block.data() + KvBlockFloats(2, 10)};
   for (int64_t t = 0; t < 40; ++t) {
-    kernels.store_kv(shape, t, qkv.data() + t * shape.row(), block.data() + t / kPanel * KvBlockFloats(2, 10));
+    kernels.store_kv(shape, t, qkv.data() + t * shape.row(),
+                     block.data() + t / kPanel * KvBlockFloats(2, 10));
   }
   std::vector<float> last(40);
   kernels.attend(shape, 39, qkv.data() + 39 * shape.row(), blocks, last.data(), scratch.data());
@@ -64,7 +71,8 @@ std::vector<float> All(const Kernels& kernels) {
   auto logits = Floats(kRows * kColumns, 10);
   const std::vector<int64_t> targets(kRows, 69);
   keep({kernels.softmax_terms(kColumns, logits.data(), 0.5f, terms.data(), sums.data())});
-  kernels.score(kRows, kColumns, logits.data(), targets.data(), 1.5f, logprobs.data(), entropies.data());
+  kernels.score(kRows, kColumns, logits.data(), targets.data(), 1.5f, logprobs.data(),
+                entropies.data());
   kernels.score_backward(kRows, kColumns, logits.data(), targets.data(), 1.5f, x.data(), dy.data());
   keep(terms), keep(sums), keep(logprobs), keep(entropies), keep(logits);
   return results;
@@ -78,11 +86,13 @@ TEST(Kernels, InstructionSetsAgree) {
     if (kernels == nullptr) continue;
     const auto results = All(*kernels);
     ASSERT_EQ(results.size(), expected.size());
-    for (size_t i = 0; i < results.size(); ++i) ASSERT_NEAR(results[i], expected[i], 2e-5) << set << " " << i;
+    for (size_t i = 0; i < results.size(); ++i)
+      ASSERT_NEAR(results[i], expected[i], 2e-5) << set << " " << i;
     fused.push_back(results);
   }
   if (fused.size() == 2) {
-    for (size_t i = 0; i < fused[0].size(); ++i) ASSERT_EQ(fused[0][i], fused[1][i]) << "bits differ at " << i;
+    for (size_t i = 0; i < fused[0].size(); ++i)
+      ASSERT_EQ(fused[0][i], fused[1][i]) << "bits differ at " << i;
   }
 }
 
@@ -91,12 +101,15 @@ TEST(Kernels, ARowOfAProductDoesNotDependOnTheOthers) {
   const auto a = Floats(kRows * kDepth, 1);
   std::vector<float> packed(kColumns * kDepth), whole(kRows * kColumns), part(kRows * kColumns);
   PackPanels(Floats(kColumns * kDepth, 2).data(), kColumns, kDepth, packed.data());
-  CpuKernels().product(kRows, kDepth, kColumns, a.data(), kDepth, packed.data(), whole.data(), kColumns, false);
+  CpuKernels().product(kRows, kDepth, kColumns, a.data(), kDepth, packed.data(), whole.data(),
+                       kColumns, false);
   for (int64_t first = 0; first < kRows; ++first) {
     for (int64_t rows = 1; first + rows <= kRows; ++rows) {
-      CpuKernels().product(rows, kDepth, kColumns, a.data() + first * kDepth, kDepth, packed.data(), part.data(),
-                           kColumns, false);
-      ASSERT_EQ(std::memcmp(part.data(), whole.data() + first * kColumns, rows * kColumns * sizeof(float)), 0)
+      CpuKernels().product(rows, kDepth, kColumns, a.data() + first * kDepth, kDepth, packed.data(),
+                           part.data(), kColumns, false);
+      ASSERT_EQ(std::memcmp(part.data(), whole.data() + first * kColumns,
+                            rows * kColumns * sizeof(float)),
+                0)
           << "rows " << first << " to " << first + rows;
     }
   }

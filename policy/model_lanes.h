@@ -1,5 +1,9 @@
-// Vectors of 16 floats for the kernels, on registers of whatever width the including file is compiled for.
-// No include guard: model_kernels_impl.h includes this once in each of its namespaces.
+// Vectors of 16 floats for the kernels, on registers of whatever width the including file is
+// compiled for: part of model_kernels_impl.h.
+#ifndef SOJOURN_POLICY_MODEL_LANES_H_
+#define SOJOURN_POLICY_MODEL_LANES_H_
+
+#include "policy/model_kernels.h"
 
 namespace sojourn::policy::SOJOURN_KERNELS {
 namespace {
@@ -9,13 +13,13 @@ namespace {
 
 #if defined(__AVX512F__)
 constexpr int kNativeLanes = 16;
-constexpr int kRows = 12;   // rows whose sums stay in registers: 12 x 2 of 32
+constexpr int kRows = 12;  // rows whose sums stay in registers: 12 x 2 of 32
 #elif defined(__AVX2__)
 constexpr int kNativeLanes = 8;
-constexpr int kRows = 3;    // 3 x 4 of 16
+constexpr int kRows = 3;  // 3 x 4 of 16
 #else
 constexpr int kNativeLanes = 4;
-constexpr int kRows = 1;    // 1 x 8 of 16
+constexpr int kRows = 1;  // 1 x 8 of 16
 #endif
 constexpr int64_t kLanes = 16;
 constexpr float kLowest = -3.0e38f;
@@ -45,7 +49,8 @@ struct Lanes {
     return made;
   }
   static SOJOURN_INLINE Lanes Load(const float* p) {
-    return Each([&](int i) SOJOURN_LAMBDA { return Float(reinterpret_cast<const Unaligned*>(p)[i]); });
+    return Each([&](int i)
+                    SOJOURN_LAMBDA { return Float(reinterpret_cast<const Unaligned*>(p)[i]); });
   }
   SOJOURN_INLINE void Store(float* p) const {
 #pragma GCC unroll 4
@@ -55,18 +60,18 @@ struct Lanes {
     return Each([&](int) SOJOURN_LAMBDA { return x - Float{}; });
   }
 };
-#define SOJOURN_OPERATOR(op)                                                           \
-  template <int n>                                                                     \
-  SOJOURN_INLINE Lanes<n> operator op(const Lanes<n>& a, const Lanes<n>& b) {          \
+#define SOJOURN_OPERATOR(op)                                                             \
+  template <int n>                                                                       \
+  SOJOURN_INLINE Lanes<n> operator op(const Lanes<n>& a, const Lanes<n>& b) {            \
     return Lanes<n>::Each([&](int i) SOJOURN_LAMBDA { return a.part[i] op b.part[i]; }); \
-  }                                                                                    \
-  template <int n>                                                                     \
-  SOJOURN_INLINE Lanes<n> operator op(const Lanes<n>& a, float b) {                    \
-    return Lanes<n>::Each([&](int i) SOJOURN_LAMBDA { return a.part[i] op b; });       \
-  }                                                                                    \
-  template <int n>                                                                     \
-  SOJOURN_INLINE Lanes<n> operator op(float a, const Lanes<n>& b) {                    \
-    return Lanes<n>::Each([&](int i) SOJOURN_LAMBDA { return a op b.part[i]; });       \
+  }                                                                                      \
+  template <int n>                                                                       \
+  SOJOURN_INLINE Lanes<n> operator op(const Lanes<n>& a, float b) {                      \
+    return Lanes<n>::Each([&](int i) SOJOURN_LAMBDA { return a.part[i] op b; });         \
+  }                                                                                      \
+  template <int n>                                                                       \
+  SOJOURN_INLINE Lanes<n> operator op(float a, const Lanes<n>& b) {                      \
+    return Lanes<n>::Each([&](int i) SOJOURN_LAMBDA { return a op b.part[i]; });         \
   }
 SOJOURN_OPERATOR(+)
 SOJOURN_OPERATOR(-)
@@ -85,10 +90,12 @@ SOJOURN_INLINE void Store(float* p, const V& v) { v.Store(p); }
 SOJOURN_INLINE V Splat(float x) { return V::Splat(x); }
 SOJOURN_INLINE V Zero() { return V::Splat(0); }
 SOJOURN_INLINE V Max(const V& a, const V& b) {
-  return V::Each([&](int i) SOJOURN_LAMBDA { return a.part[i] > b.part[i] ? a.part[i] : b.part[i]; });
+  return V::Each([&](int i)
+                     SOJOURN_LAMBDA { return a.part[i] > b.part[i] ? a.part[i] : b.part[i]; });
 }
 SOJOURN_INLINE V Min(const V& a, const V& b) {
-  return V::Each([&](int i) SOJOURN_LAMBDA { return a.part[i] < b.part[i] ? a.part[i] : b.part[i]; });
+  return V::Each([&](int i)
+                     SOJOURN_LAMBDA { return a.part[i] < b.part[i] ? a.part[i] : b.part[i]; });
 }
 // The first n lanes of a, the others of b; n may be negative or more than all.
 SOJOURN_INLINE V FirstLanes(int64_t n, const V& a, const V& b) {
@@ -128,11 +135,12 @@ SOJOURN_INLINE float MaxLane(const V& v) {
   return best;
 }
 
-// exp with a relative error of about 1e-7 between -86 and 88; beyond, as at the bound. The usual reduction
-// exp(x) = 2^n exp(r), |r| <= ln(2) / 2, and the minimax polynomial of Cephes' expf.
+// exp with a relative error of about 1e-7 between -86 and 88; beyond, as at the bound. The usual
+// reduction exp(x) = 2^n exp(r), |r| <= ln(2) / 2, and the minimax polynomial of Cephes' expf.
 SOJOURN_INLINE V Exp(const V& argument) {
   const V x = Min(Splat(88.0f), Max(Splat(-86.0f), argument));  // NaN stays
-  constexpr float kMagic = 12582912.0f;   // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  constexpr float kMagic =
+      12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   const V shifted = x * 1.44269504088896341f + kMagic;
   const V n = shifted - kMagic;
   V r = x - n * 0.693359375f;
@@ -154,8 +162,8 @@ SOJOURN_INLINE V Exp(const V& argument) {
 
 // c[R, 32] (+)= a[R, k] panel[k, 32].
 template <int R>
-SOJOURN_INLINE void Tile(int64_t k, const float* a, int64_t lda, const float* panel, float* c, int64_t ldc,
-                         bool accumulate) {
+SOJOURN_INLINE void Tile(int64_t k, const float* a, int64_t lda, const float* panel, float* c,
+                         int64_t ldc, bool accumulate) {
   V sum[R][2];
   for (int r = 0; r < R; ++r) {
     sum[r][0] = accumulate ? Load(c + r * ldc) : Zero();
@@ -177,3 +185,5 @@ SOJOURN_INLINE void Tile(int64_t k, const float* a, int64_t lda, const float* pa
 
 }  // namespace
 }  // namespace sojourn::policy::SOJOURN_KERNELS
+
+#endif  // SOJOURN_POLICY_MODEL_LANES_H_

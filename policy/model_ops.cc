@@ -21,7 +21,8 @@ const float* In(const Tensor& x) { return x.const_data_ptr<float>(); }
 float* Out(const Tensor& x) { return x.mutable_data_ptr<float>(); }
 
 struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, double epsilon) {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
+                        double epsilon) {
     const Tensor in = x.contiguous();
     Tensor y = torch::empty_like(in), inverse = torch::empty({in.size(0)}, in.options());
     CpuKernels().rms_norm(in.size(0), in.size(1), epsilon, In(in), in.size(1), In(weight), Out(y),
@@ -34,8 +35,8 @@ struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
     const Tensor& x = saved[0];
     Tensor dx = torch::empty_like(x), dweight = torch::zeros_like(saved[1]);
     const Tensor dy = gradients[0].contiguous();
-    CpuKernels().rms_norm_backward(x.size(0), x.size(1), In(x), In(saved[1]), In(saved[2]), In(dy), Out(dx),
-                                   Out(dweight));
+    CpuKernels().rms_norm_backward(x.size(0), x.size(1), In(x), In(saved[1]), In(saved[2]), In(dy),
+                                   Out(dx), Out(dweight));
     return {dx, dweight, Tensor()};
   }
 };
@@ -53,7 +54,8 @@ struct SwiGluFunction : torch::autograd::Function<SwiGluFunction> {
     const Tensor gate_up = context->get_saved_variables()[0];
     Tensor dgate_up = torch::empty_like(gate_up);
     const Tensor dy = gradients[0].contiguous();
-    CpuKernels().swiglu_backward(gate_up.size(0), gate_up.size(1) / 2, In(gate_up), In(dy), Out(dgate_up));
+    CpuKernels().swiglu_backward(gate_up.size(0), gate_up.size(1) / 2, In(gate_up), In(dy),
+                                 Out(dgate_up));
     return {dgate_up};
   }
 };
@@ -62,16 +64,16 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   static AttentionShape Shape(const AttentionHeads& heads, const RotaryTable& angles) {
     return {heads.heads, heads.kv_heads, heads.head_dim, angles.cos.data(), angles.sin.data()};
   }
-  static Tensor forward(AutogradContext* context, const Tensor& qkv, const std::vector<int32_t>& lengths,
-                        const AttentionHeads& heads) {
+  static Tensor forward(AutogradContext* context, const Tensor& qkv,
+                        const std::vector<int32_t>& lengths, const AttentionHeads& heads) {
     const Tensor in = qkv.contiguous();
     const int64_t total = in.size(0), longest = *std::max_element(lengths.begin(), lengths.end());
     const RotaryTable angles(heads.rope_theta, heads.head_dim, longest);
     Tensor out = torch::empty({total, heads.heads * heads.head_dim}, in.options());
     Tensor lse = torch::empty({heads.heads, total}, in.options());
     Tensor scratch = torch::empty({AttentionScratch(longest, heads.head_dim)}, in.options());
-    CpuKernels().attention(Shape(heads, angles), lengths.data(), lengths.size(), In(in), Out(out), Out(lse),
-                           Out(scratch));
+    CpuKernels().attention(Shape(heads, angles), lengths.data(), lengths.size(), In(in), Out(out),
+                           Out(lse), Out(scratch));
     context->save_for_backward({in, out, lse});
     context->saved_data["lengths"] = std::vector<int64_t>(lengths.begin(), lengths.end());
     context->saved_data["heads"] =
@@ -84,19 +86,21 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     const auto wide = context->saved_data["lengths"].toIntVector();
     const std::vector<int32_t> lengths(wide.begin(), wide.end());
     const auto sizes = context->saved_data["heads"].toIntVector();
-    const AttentionHeads heads{sizes[0], sizes[1], sizes[2], context->saved_data["theta"].toDouble()};
+    const AttentionHeads heads{sizes[0], sizes[1], sizes[2],
+                               context->saved_data["theta"].toDouble()};
     const RotaryTable angles(heads.rope_theta, heads.head_dim, sizes[3]);
     const Tensor dout = gradients[0].contiguous();
     Tensor dqkv = torch::empty_like(saved[0]);
     Tensor scratch = torch::empty({AttentionScratch(sizes[3], heads.head_dim)}, dqkv.options());
-    CpuKernels().attention_backward(Shape(heads, angles), lengths.data(), lengths.size(), In(saved[0]),
-                                    In(saved[1]), In(saved[2]), In(dout), Out(dqkv), Out(scratch));
+    CpuKernels().attention_backward(Shape(heads, angles), lengths.data(), lengths.size(),
+                                    In(saved[0]), In(saved[1]), In(saved[2]), In(dout), Out(dqkv),
+                                    Out(scratch));
     return {dqkv, Tensor(), Tensor()};
   }
 };
 
-// Any type, any device: sequences are laid in a padded batch. Causal attention needs no mask for padding
-// at the end, and padding rows get no gradient because nothing reads them.
+// Any type, any device: sequences are laid in a padded batch. Causal attention needs no mask for
+// padding at the end, and padding rows get no gradient because nothing reads them.
 Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<int32_t>& lengths,
                            const AttentionHeads& heads) {
   const int64_t batch = lengths.size(), dim = heads.head_dim;
@@ -116,7 +120,9 @@ Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<int32_t>& length
       qkv.index_select(0, indices(from)).view({batch, longest, all, dim}).transpose(1, 2);
   const RotaryTable angles(heads.rope_theta, dim, longest);
   const auto table = [&](const std::vector<float>& values) {
-    return torch::tensor(values, torch::kFloat).view({longest, dim / 2}).to(qkv.device(), qkv.scalar_type());
+    return torch::tensor(values, torch::kFloat)
+        .view({longest, dim / 2})
+        .to(qkv.device(), qkv.scalar_type());
   };
   const Tensor cos = table(angles.cos), sin = table(angles.sin);
   const auto rotate = [&](const Tensor& x) {
@@ -127,20 +133,23 @@ Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<int32_t>& length
   const Tensor q = rotate(padded.slice(1, 0, heads.heads));
   const Tensor k = rotate(padded.slice(1, heads.heads, heads.heads + heads.kv_heads));
   const Tensor v = padded.slice(1, heads.heads + heads.kv_heads, all);
-  const Tensor out = at::scaled_dot_product_attention(q, k.repeat_interleave(repeats, 1),
-                                                      v.repeat_interleave(repeats, 1), {}, 0.0, true);
-  return out.transpose(1, 2).reshape({batch * longest, heads.heads * dim}).index_select(0, indices(back));
+  const Tensor out = at::scaled_dot_product_attention(
+      q, k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1), {}, 0.0, true);
+  return out.transpose(1, 2)
+      .reshape({batch * longest, heads.heads * dim})
+      .index_select(0, indices(back));
 }
 
 struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
-  static constexpr int64_t kPieceFloats = 1 << 18;   // of logits: they stay in a core's cache
+  static constexpr int64_t kPieceFloats = 1 << 18;  // of logits: they stay in a core's cache
   static int64_t Piece(const Tensor& embedding) {
     return std::max<int64_t>(16, kPieceFloats / embedding.size(0));
   }
-  static variable_list forward(AutogradContext* context, const Tensor& hidden, const Tensor& embedding,
-                               const Tensor& targets, double temperature) {
+  static variable_list forward(AutogradContext* context, const Tensor& hidden,
+                               const Tensor& embedding, const Tensor& targets, double temperature) {
     const int64_t n = hidden.size(0), piece = Piece(embedding);
-    Tensor logprobs = torch::empty({n}, hidden.options()), entropies = torch::empty({n}, hidden.options());
+    Tensor logprobs = torch::empty({n}, hidden.options()),
+           entropies = torch::empty({n}, hidden.options());
     for (int64_t first = 0; first < n; first += piece) {
       const int64_t end = std::min(n, first + piece);
       const Tensor goals = targets.slice(0, first, end);
@@ -172,7 +181,8 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
     for (int64_t first = 0; first < n; first += piece) {
       const int64_t end = std::min(n, first + piece);
       const Tensor rows = hidden.slice(0, first, end), goals = targets.slice(0, first, end);
-      const Tensor dlogprob = dlogprobs.slice(0, first, end), dentropy = dentropies.slice(0, first, end);
+      const Tensor dlogprob = dlogprobs.slice(0, first, end),
+                   dentropy = dentropies.slice(0, first, end);
       Tensor logits = torch::mm(rows, embedding.t());
       if (Fused(hidden)) {
         CpuKernels().score_backward(end - first, logits.size(1), Out(logits),
@@ -206,15 +216,16 @@ Tensor SwiGlu(const Tensor& gate_up) {
   return torch::silu(gate_up.slice(1, 0, width)) * gate_up.slice(1, width);
 }
 
-Tensor Attention(const Tensor& qkv, const std::vector<int32_t>& lengths, const AttentionHeads& heads) {
+Tensor Attention(const Tensor& qkv, const std::vector<int32_t>& lengths,
+                 const AttentionHeads& heads) {
   if (Fused(qkv)) return AttentionFunction::apply(qkv, lengths, heads);
   return AttentionByLibTorch(qkv, lengths, heads);
 }
 
-std::pair<Tensor, Tensor> ScoreTargets(const Tensor& hidden, const Tensor& embedding, const Tensor& targets,
-                                       double temperature) {
-  const variable_list scores = ScoreFunction::apply(hidden.contiguous(), embedding, targets.contiguous(),
-                                                    temperature);
+std::pair<Tensor, Tensor> ScoreTargets(const Tensor& hidden, const Tensor& embedding,
+                                       const Tensor& targets, double temperature) {
+  const variable_list scores =
+      ScoreFunction::apply(hidden.contiguous(), embedding, targets.contiguous(), temperature);
   return {scores[0], scores[1]};
 }
 

@@ -1,5 +1,6 @@
-// The model's operations that are not plain matrix products, each differentiable once. In fp32 on the CPU
-// they run as the fused kernels of model_kernels.h; in any other type or place as LibTorch operations.
+// The model's operations that are not plain matrix products, each differentiable once. In fp32 on
+// the CPU they run as the fused kernels of model_kernels.h; in any other type or place as LibTorch
+// operations.
 #ifndef SOJOURN_POLICY_MODEL_OPS_H_
 #define SOJOURN_POLICY_MODEL_OPS_H_
 
@@ -26,12 +27,13 @@ struct AttentionHeads {
 torch::Tensor Attention(const torch::Tensor& qkv, const std::vector<int32_t>& lengths,
                         const AttentionHeads& heads);
 
-// hidden [n, width], embedding [vocab, width], targets [n] int64 -> log softmax(hidden embedding^T / t) at
-// the targets, and the entropies, [n] each. Works in pieces of rows: [n, vocab] is never held; the backward
-// pass computes the logits again.
+// hidden [n, width], embedding [vocab, width], targets [n] int64 -> log softmax(hidden embedding^T
+// / t) at the targets, and the entropies, [n] each. Works in pieces of rows: [n, vocab] is never
+// held; the backward pass computes the logits again.
 std::pair<torch::Tensor, torch::Tensor> ScoreTargets(const torch::Tensor& hidden,
                                                      const torch::Tensor& embedding,
-                                                     const torch::Tensor& targets, double temperature);
+                                                     const torch::Tensor& targets,
+                                                     double temperature);
 
 }  // namespace sojourn::policy
 

@@ -52,7 +52,8 @@ TEST(Model, GradientsMatchFiniteDifferences) {
   }
 }
 
-// The fused kernels against LibTorch's operations in double precision, on sizes that fill no vector.
+// The fused kernels against LibTorch's operations in double precision, on sizes that fill no
+// vector.
 TEST(Model, SinglePrecisionAgreesWithDoublePrecision) {
   for (const int64_t head_dim : {6, 8, 40}) {
     ModelConfig config = SmallConfig();
@@ -79,7 +80,8 @@ TEST(Model, PackedSequencesEqualEachAlone) {
   const Tensor together = model.Hidden(packed);
   int64_t start = 0;
   for (const int32_t length : lengths) {
-    const PackedTokens alone{{packed.tokens.begin() + start, packed.tokens.begin() + start + length}, {length}};
+    const PackedTokens alone{
+        {packed.tokens.begin() + start, packed.tokens.begin() + start + length}, {length}};
     EXPECT_LT(Distance(model.Hidden(alone), together.slice(0, start, start + length)), 1e-5);
     start += length;
   }
@@ -119,7 +121,8 @@ TEST(Model, GroupedQueryAttentionSharesKeysAndValues) {
   Weights weights = LivelyWeights(grouped, 11);
   const Model small = *Model::Create(grouped, weights);
   for (auto& [name, weight] : weights) {
-    if (name.find("k_proj") != name.npos || name.find("v_proj") != name.npos) weight = weight.repeat({4, 1});
+    if (name.find("k_proj") != name.npos || name.find("v_proj") != name.npos)
+      weight = weight.repeat({4, 1});
   }
   const Model large = *Model::Create(full, weights);
   const PackedTokens packed = RandomPacked({20, 7}, grouped.vocab_size, 12);
@@ -144,7 +147,8 @@ TEST(Model, RotaryAttentionInClosedForm) {
   }
   const Model model = *Model::Create(config, weights);
   const Tensor hidden = model.Hidden({{0, 1}, {2}});
-  // Normalized inputs are (r, 0) and (0, r) with r^2 = 2. Position 1 turns by 1 radian, so the query
+  // Normalized inputs are (r, 0) and (0, r) with r^2 = 2. Position 1 turns by 1 radian, so the
+  // query
   // (-r sin 1, r cos 1) meets keys (r, 0) and itself: scores -2 sin 1 / sqrt 2 and 2 / sqrt 2.
   const double r = std::sqrt(2.0), a = std::exp(-r * std::sin(1.0)), b = std::exp(r);
   const double x0 = r * a / (a + b), x1 = 1 + r * b / (a + b);
@@ -157,9 +161,11 @@ TEST(Model, ScoresAreThoseOfTheSoftmax) {
   const ModelConfig config = SmallConfig();
   const Model model = MakeModel(config, 13);
   const Tensor hidden = model.Hidden(RandomPacked({30, 8}, config.vocab_size, 14));
-  const Tensor rows = torch::tensor({2, 2, 37, 0}, torch::kLong), targets = torch::tensor({4, 0, 49, 48});
+  const Tensor rows = torch::tensor({2, 2, 37, 0}, torch::kLong),
+               targets = torch::tensor({4, 0, 49, 48});
   const auto scores = model.Score(hidden, rows, targets, 1.3);
-  const Tensor log_p = torch::log_softmax(model.Logits(hidden).to(torch::kDouble) / 1.3, 1).index_select(0, rows);
+  const Tensor log_p =
+      torch::log_softmax(model.Logits(hidden).to(torch::kDouble) / 1.3, 1).index_select(0, rows);
   EXPECT_LT(Distance(scores.logprobs, log_p.gather(1, targets.unsqueeze(1)).squeeze(1)), 1e-5);
   EXPECT_LT(Distance(scores.entropies, -(log_p.exp() * log_p).sum(1)), 1e-5);
 }
@@ -168,9 +174,11 @@ TEST(Model, RefusesWeightsThatDoNotFitTheConfig) {
   const ModelConfig config = SmallConfig();
   Weights weights = RandomWeights(config, RandomKey(1));
   weights.erase("model.norm.weight");
-  EXPECT_THAT(std::string(Model::Create(config, weights).status().message()), HasSubstr("model.norm.weight is missing"));
+  EXPECT_THAT(std::string(Model::Create(config, weights).status().message()),
+              HasSubstr("model.norm.weight is missing"));
   weights["model.norm.weight"] = torch::ones({3});
-  EXPECT_THAT(std::string(Model::Create(config, weights).status().message()), HasSubstr("[3], expected [24]"));
+  EXPECT_THAT(std::string(Model::Create(config, weights).status().message()),
+              HasSubstr("[3], expected [24]"));
   weights["model.norm.weight"] = torch::ones({24});
   EXPECT_TRUE(Model::Create(config, weights).ok());
   weights["extra"] = torch::ones({1});
@@ -195,7 +203,8 @@ TEST(ModelConfig, NamesWhatItDoesNotSupport) {
   };
   EXPECT_THAT(with("\"llama\"", "\"gpt2\""), HasSubstr("dir/config.json: model_type"));
   EXPECT_THAT(with("\"silu\"", "\"gelu\""), HasSubstr("hidden_act"));
-  EXPECT_THAT(with("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3"), HasSubstr("multiple"));
+  EXPECT_THAT(with("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3"),
+              HasSubstr("multiple"));
   EXPECT_THAT(with("\"hidden_size\": 24", "\"hidden_size\": -1"), HasSubstr("hidden_size"));
   EXPECT_THAT(with("\"hidden_size\": 24", "\"hidden_size\": \"x\""), HasSubstr("whole number"));
   EXPECT_THAT(with("{", "{\"rope_scaling\": {\"type\": \"yarn\"},"), HasSubstr("yarn"));

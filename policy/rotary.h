@@ -8,8 +8,8 @@
 
 namespace sojourn::policy {
 
-// Cosines and sines of position * theta^(-2i / head_dim), [positions, head_dim / 2]. In fp32 throughout, as
-// the models were trained.
+// Cosines and sines of position * theta^(-2i / head_dim), [positions, head_dim / 2]. In fp32
+// throughout, as the models were trained.
 struct RotaryTable {
   std::vector<float> cos, sin;
 
@@ -17,7 +17,8 @@ struct RotaryTable {
     const int64_t half = head_dim / 2;
     std::vector<float> frequencies(half);
     for (int64_t i = 0; i < half; ++i) {
-      frequencies[i] = 1.0f / std::pow(static_cast<float>(theta), static_cast<float>(2 * i) / head_dim);
+      frequencies[i] =
+          1.0f / std::pow(static_cast<float>(theta), static_cast<float>(2 * i) / head_dim);
     }
     cos.resize(positions * half);
     sin.resize(positions * half);

@@ -61,7 +61,8 @@ TEST(Sampler, GreedyTakesTheLowestOfEquals) {
   EXPECT_NEAR(drawn.logprob, 2 - std::log(1 + 2 * std::exp(2) + std::exp(1)), 1e-6);
 }
 
-std::map<int32_t, float> Support(const std::vector<float>& logits, const SamplingParameters& parameters) {
+std::map<int32_t, float> Support(const std::vector<float>& logits,
+                                 const SamplingParameters& parameters) {
   Sampler sampler;
   std::map<int32_t, float> support;
   for (int i = 0; i < 5000; ++i) {
@@ -81,12 +82,14 @@ TEST(Sampler, TopKAndTopPInClosedForm) {
   for (const double p : {.1, .4, .1, .3, .1}) logits.push_back(static_cast<float>(std::log(p) + 5));
   const auto near = [](double p) { return FloatNear(p, 1e-5); };
   EXPECT_THAT(Support(logits, {.top_k = 1}), ElementsAre(Pair(1, near(1))));
-  EXPECT_THAT(Support(logits, {.top_k = 2}), ElementsAre(Pair(1, near(4. / 7)), Pair(3, near(3. / 7))));
+  EXPECT_THAT(Support(logits, {.top_k = 2}),
+              ElementsAre(Pair(1, near(4. / 7)), Pair(3, near(3. / 7))));
   EXPECT_THAT(Support(logits, {.top_k = 3}),
               ElementsAre(Pair(0, near(.125)), Pair(1, near(.5)), Pair(3, near(.375))));
   EXPECT_EQ(Support(logits, {.top_k = 100}).size(), 5);
   EXPECT_THAT(Support(logits, {.top_p = .39}), ElementsAre(Pair(1, near(1))));
-  EXPECT_THAT(Support(logits, {.top_p = .41}), ElementsAre(Pair(1, near(4. / 7)), Pair(3, near(3. / 7))));
+  EXPECT_THAT(Support(logits, {.top_p = .41}),
+              ElementsAre(Pair(1, near(4. / 7)), Pair(3, near(3. / 7))));
   EXPECT_THAT(Support(logits, {.top_p = .75}),
               ElementsAre(Pair(0, near(.125)), Pair(1, near(.5)), Pair(3, near(.375))));
   EXPECT_EQ(Support(logits, {.top_p = .999}).size(), 5);
@@ -112,9 +115,10 @@ TEST(Sampler, RefusesNumbersThatAreNotFinite) {
 TEST(Sampler, RefusesImpossibleParameters) {
   EXPECT_TRUE(ValidateSampling({}).ok());
   EXPECT_TRUE(ValidateSampling({.temperature = 0}).ok());
-  for (const SamplingParameters bad : {SamplingParameters{.temperature = -1}, SamplingParameters{.temperature = NAN},
-                                       SamplingParameters{.temperature = 1e-9}, SamplingParameters{.top_p = 0},
-                                       SamplingParameters{.top_p = 1.1}, SamplingParameters{.top_k = -1}}) {
+  for (const SamplingParameters bad :
+       {SamplingParameters{.temperature = -1}, SamplingParameters{.temperature = NAN},
+        SamplingParameters{.temperature = 1e-9}, SamplingParameters{.top_p = 0},
+        SamplingParameters{.top_p = 1.1}, SamplingParameters{.top_k = -1}}) {
     EXPECT_EQ(ValidateSampling(bad).code(), absl::StatusCode::kInvalidArgument);
   }
 }
