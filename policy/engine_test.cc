@@ -215,8 +215,9 @@ TEST(Engine, GreedyTakesTheModelsFirstChoice) {
         model->Logits(model->Hidden({talk.context, {static_cast<int32_t>(talk.context.size())}}))
             .argmax(1);
     int64_t at = Prompt(episode, 0).size();
-    for (const int32_t token : talk.responses[0])
+    for (const int32_t token : talk.responses[0]) {
       EXPECT_EQ(token, choices[at++ - 1].item<int64_t>());
+    }
   }
 }
 

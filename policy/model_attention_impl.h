@@ -35,8 +35,9 @@ SOJOURN_INLINE void PackColumns(const float* rows, int64_t stride, int64_t lengt
                                 float* packed) {
   for (int64_t t = 0; t < RoundUp(length, kPanel); ++t) {
     float* column = packed + t / kPanel * kPanel * head_dim + t % kPanel;
-    for (int64_t d = 0; d < head_dim; ++d)
+    for (int64_t d = 0; d < head_dim; ++d) {
       column[d * kPanel] = t < length ? rows[t * stride + d] : 0;
+    }
   }
 }
 // ... -> panels of [length][32 of head_dim], zero-padded.
@@ -291,8 +292,9 @@ SOJOURN_INLINE void WeighValues(int64_t position, const float* weights, const fl
       }
     }
     if (j < n) {
-      for (int g = 0; g < Groups; ++g)
+      for (int g = 0; g < Groups; ++g) {
         sums[0][g] += V8::Load(values + j * width + 8 * g) * weights[b + j];
+      }
     }
   }
   for (int g = 0; g < Groups; ++g) (sums[0][g] + sums[1][g]).Store(out + 8 * g);
@@ -337,10 +339,12 @@ void Attend(const AttentionShape& shape, int64_t position, const float* qkv,
     const float inverse = 1.0f / Sum(sum);
     const int64_t values = offset + kPanel * dim;
     int64_t d = 0;
-    for (; d + 32 <= width; d += 32)
+    for (; d + 32 <= width; d += 32) {
       WeighValues<4>(position, scores, blocks, values + d, width, sums + d);
-    for (; d + 24 <= width; d += 24)
+    }
+    for (; d + 24 <= width; d += 24) {
       WeighValues<3>(position, scores, blocks, values + d, width, sums + d);
+    }
     for (; d < width; d += 8) WeighValues<1>(position, scores, blocks, values + d, width, sums + d);
     for (d = 0; d < dim; ++d) out[head * dim + d] = sums[d] * inverse;
   }

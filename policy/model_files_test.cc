@@ -113,8 +113,9 @@ TEST(Safetensors, SurvivesFlippedBytes) {
   Random random{RandomKey(1)};
   for (int i = 0; i < 3000; ++i) {
     std::string changed = whole;
-    for (int j = 0; j < 3; ++j)
+    for (int j = 0; j < 3; ++j) {
       changed[random.Below(changed.size())] = static_cast<char>(random.Below(256));
+    }
     const auto parsed = ParseSafetensors(changed, "x");  // any answer, but an answer
     EXPECT_TRUE(parsed.ok() || absl::IsDataLoss(parsed.status())) << parsed.status();
   }

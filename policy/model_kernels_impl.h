@@ -44,8 +44,9 @@ void RmsNorm(int64_t rows, int64_t width, float epsilon, const float* x, int64_t
     for (; i < width; ++i) total += x[i] * x[i];
     const float scale = 1.0f / __builtin_sqrtf(total / width + epsilon);
     if (inverse != nullptr) inverse[row] = scale;
-    for (i = 0; i + kLanes <= width; i += kLanes)
+    for (i = 0; i + kLanes <= width; i += kLanes) {
       Store(y + i, Load(x + i) * scale * Load(weight + i));
+    }
     for (; i < width; ++i) y[i] = x[i] * scale * weight[i];
   }
 }

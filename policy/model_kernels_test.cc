@@ -86,13 +86,15 @@ TEST(Kernels, InstructionSetsAgree) {
     if (kernels == nullptr) continue;
     const auto results = All(*kernels);
     ASSERT_EQ(results.size(), expected.size());
-    for (size_t i = 0; i < results.size(); ++i)
+    for (size_t i = 0; i < results.size(); ++i) {
       ASSERT_NEAR(results[i], expected[i], 2e-5) << set << " " << i;
+    }
     fused.push_back(results);
   }
   if (fused.size() == 2) {
-    for (size_t i = 0; i < fused[0].size(); ++i)
+    for (size_t i = 0; i < fused[0].size(); ++i) {
       ASSERT_EQ(fused[0][i], fused[1][i]) << "bits differ at " << i;
+    }
   }
 }
 
