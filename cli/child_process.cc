@@ -51,9 +51,8 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const Options& options) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    const int null = open("/dev/null", O_RDONLY);
-    dup2(null, 0);
-    dup2(log, 1);
+    dup2(options.input < 0 ? open("/dev/null", O_RDONLY) : options.input, 0);
+    dup2(options.output < 0 ? log : options.output, 1);
     dup2(log, 2);
     execve(argv[0], argv.data(), envp.data());
     dprintf(2, "cannot start %s: %s\n", argv[0], strerror(errno));

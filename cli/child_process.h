@@ -20,6 +20,8 @@ class ChildProcess {
     std::vector<std::string> command;             // the first is the program's path
     std::map<std::string, std::string> environment;   // added to this process's
     std::string log_path;                         // standard output and error are appended here
+    int input = -1;    // the child's standard input; -1: /dev/null
+    int output = -1;   // its standard output instead of the log
   };
   // The child gets SIGTERM when this process dies, and a process group of its own, so that Ctrl-C in a
   // terminal reaches only the parent, which ends its children in order.

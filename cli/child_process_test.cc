@@ -30,8 +30,11 @@ TEST(ChildProcess, KeepsItsOutputAndSaysHowItEnded) {
 }
 
 TEST(ChildProcess, IsKilledWhenItOutlastsTheDeadline) {
-  auto child = ChildProcess::Start(Shell("trap '' TERM; while :; do sleep 0.05; done"));
+  const auto options = Shell("trap '' TERM; echo ready; while :; do sleep 0.05; done");
+  auto child = ChildProcess::Start(options);
   ASSERT_TRUE(child.ok());
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (*ReadFile(options.log_path) != "ready\n" && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
   child->Terminate();
   EXPECT_THAT(child->WaitOrKill(absl::Now() + absl::Milliseconds(100)).how, HasSubstr("signal 9"));
 }

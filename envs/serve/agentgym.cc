@@ -1,0 +1,295 @@
+#include "envs/serve/agentgym.h"
+
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/random.h"
+#include "envs/babyai/text.h"
+#include "envs/serve/frame.h"
+#include "envs/textcraft/game.h"
+#include "envs/textcraft/listing.h"
+#include "envs/textcraft/recipe_book.h"
+
+namespace sojourn::envs::serve {
+namespace {
+
+std::string Quote(std::string_view text) {
+  return nlohmann::json(std::string(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// A reward or a score: Python keeps them as the whole number 0 until a fraction is added, and writes
+// the shortest digits that mean the number.
+std::string Number(double value) {
+  if (value == 0) return "0";
+  const double size = std::abs(value);
+  const auto form = size >= 1e-4 && size < 1e16 ? std::chars_format::fixed : std::chars_format::scientific;
+  char digits[64];
+  const auto end = std::to_chars(digits, digits + sizeof(digits), value, form).ptr;
+  std::string text(digits, end);
+  if (form == std::chars_format::fixed && text.find('.') == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string_view Truth(bool value) { return value ? "true" : "false"; }
+
+Response Error(std::string_view message) {
+  return {.body = absl::StrCat("{\"error\":", Quote(message), "}")};
+}
+
+Response NotValid(const std::string& id) {
+  return Error(absl::StrCat("The id ", id, " is not valid."));
+}
+
+const Parameter kId = {Parameter::kInteger, "id"};
+const Parameter kAction = {Parameter::kText, "action"};
+
+class BabyAIServer : public AgentGymServer {
+ public:
+  BabyAIServer() {
+    AddGet("/", {}, [](const Arguments&) {
+      return Response{.body = Quote("This is environment BabyAI.")};
+    });
+    AddPost("/create", {}, [this](const Arguments&) { return Create(); });
+    AddPost("/step", {kId, kAction}, [this](const Arguments& a) { return Step(a); });
+    AddPost("/reset", {kId, {Parameter::kInteger, "data_idx"}},
+            [this](const Arguments& a) { return Reset(a); });
+    AddGet("/observation", {kId}, [this](const Arguments& a) { return Observe(a); });
+    AddPost("/close", {kId}, [this](const Arguments& a) { return Close(a); });
+    AddPost("/render", {kId}, [this](const Arguments& a) { return Render(a); });
+  }
+
+ private:
+  using Game = babyai::AgentGymBabyAI;
+  struct Environment {
+    Game game;
+    bool started = false;   // by a reset
+    bool closable = true;   // no close was tried yet
+  };
+
+  Environment* Find(const Arguments& arguments) {
+    const auto found = environments_.find(arguments.at("id"));
+    return found == environments_.end() ? nullptr : &found->second;
+  }
+
+  Response Create() {
+    const int64_t id = created_++;
+    environments_.emplace(absl::StrCat(id), Environment{Game(id)});
+    return {.body = absl::StrCat("{\"id\":", id, "}")};
+  }
+
+  static std::string State(const Game::Reply& reply) {
+    return absl::StrCat("\"observation\":", Quote(reply.observation), ",\"reward\":",
+                        Number(reply.reward), ",\"score\":", Number(reply.score));
+  }
+
+  Response Step(const Arguments& arguments) {
+    Environment* const environment = Find(arguments);
+    if (environment == nullptr) return NotValid(arguments.at("id"));
+    const auto reply = environment->game.Step(arguments.at("action"));
+    if (!reply.ok()) return Error(reply.status().message());
+    return {.body = absl::StrCat("{", State(*reply), ",\"done\":", Truth(reply->done), "}")};
+  }
+
+  Response Reset(const Arguments& arguments) {
+    Environment* const environment = Find(arguments);
+    if (environment == nullptr) return NotValid(arguments.at("id"));
+    const Division task = Divide(arguments.at("data_idx"), babyai::kAgentGymLevels);
+    if (task.quotient[0] == '-') {
+      return Error(
+          absl::StrCat("Seed must be greater or equal to zero, actual value: ", task.quotient));
+    }
+    const std::optional<absl::uint128> seed = ToUint128(task.quotient);
+    if (!seed.has_value()) return Error("data_idx: its seed has more than 128 bits");
+    const Game::Reply reply = environment->game.Reset(task.remainder + 1, *seed);
+    environment->started = true;
+    return {.body = absl::StrCat("{", State(reply), ",\"deleted\":false,\"done\":",
+                                 Truth(reply.done), "}")};
+  }
+
+  Response Observe(const Arguments& arguments) {
+    Environment* const environment = Find(arguments);
+    if (environment == nullptr) return NotValid(arguments.at("id"));
+    const auto reply = environment->game.Observe();
+    if (!reply.ok()) return Error(reply.status().message());
+    return {.body = absl::StrCat("{", State(*reply), ",\"done\":", Truth(reply->done),
+                                 ",\"deleted\":false}")};
+  }
+
+  Response Close(const Arguments& arguments) {
+    Environment* const environment = Find(arguments);
+    if (environment == nullptr || !std::exchange(environment->closable, false) ||
+        !environment->started) {
+      return {.body = "false"};
+    }
+    environments_.erase(arguments.at("id"));
+    return {.body = "true"};
+  }
+
+  Response Render(const Arguments& arguments) {
+    Environment* const environment = Find(arguments);
+    if (environment == nullptr) return NotValid(arguments.at("id"));
+    if (const auto open = environment->game.Observe(); !open.ok()) {
+      return Error(open.status().message());
+    }
+    if (!environment->started) return Error(arguments.at("id"));  // a KeyError
+    return {.body = Quote(absl::StrCat("data:image/png;base64,",
+                                       FrameAsBase64Png(environment->game.grid())))};
+  }
+
+  int64_t created_ = 0;
+  std::map<std::string, Environment> environments_;  // by id
+};
+
+class TextCraftServer : public AgentGymServer {
+ public:
+  explicit TextCraftServer(std::shared_ptr<const textcraft::RecipeBook> book)
+      : book_(std::move(book)) {
+    const auto failing = [](const Arguments&) {
+      return Response{500, "Internal Server Error", "text/plain; charset=utf-8"};
+    };
+    AddGet("/", {}, [](const Arguments&) {
+      return Response{.body = Quote("This is environment TextCraft.")};
+    });
+    AddPost("/create",
+            {{Parameter::kText, "commands", true}, {Parameter::kText, "goal", true}},
+            [this](const Arguments&) { return Create(); });
+    AddPost("/step", {kId, kAction}, [this](const Arguments& a) { return Step(a); });
+    AddPost("/reset", {kId, {Parameter::kInteger, "data_idx", true, "0"}},
+            [this](const Arguments& a) { return Reset(a); });
+    AddGet("/observation", {kId}, [this](const Arguments& a) { return Observe(a); });
+    AddGet("/commands", {kId}, failing);
+    AddGet("/goal", {kId}, failing);
+    AddGet("/detail", {kId}, [this](const Arguments& a) { return Detail(a); });
+    AddPost("/close", {kId}, [this](const Arguments& a) { return Close(a); });
+  }
+
+ private:
+  struct Environment {
+    textcraft::Game game;
+    std::string observation;
+    bool done = false;
+  };
+
+  Environment* Find(const Arguments& arguments) {
+    const auto found = environments_.find(arguments.at("id"));
+    return found == environments_.end() ? nullptr : &found->second;
+  }
+
+  // Which distractors a goal is shown with stays the same as long as the original's process lives.
+  void Start(Environment& environment, std::string_view data_idx) {
+    const std::vector<int>& goals = book_->goals();
+    const int goal = goals[Divide(data_idx, static_cast<int>(goals.size())).remainder];
+    Random random(RandomKey(0).With("agentgym listing").With(book_->names()[goal].id));
+    environment.observation = environment.game.Reset(
+        goal, textcraft::DrawListing(*book_, goal, textcraft::kAgentGymDistractors, random));
+    environment.done = false;
+  }
+
+  static Response Began(std::string_view id, const Environment& environment) {
+    return {.body = absl::StrCat("{\"id\":", id, ",\"observation\":",
+                                 Quote(environment.observation), ",\"done\":false,\"reward\":0}")};
+  }
+
+  Response Create() {
+    const std::string id = absl::StrCat(created_++);
+    Environment& environment =
+        environments_.emplace(id, Environment{textcraft::Game(book_)}).first->second;
+    Start(environment, id);
+    return Began(id, environment);
+  }
+
+  Response Step(const Arguments& arguments) {
+    Environment* const environment = Find(arguments);
+    if (environment == nullptr) return NotValid(arguments.at("id"));
+    auto reply = environment->game.Step(arguments.at("action"));
+    if (!reply.ok()) return Error(reply.status().message());
+    environment->observation = std::move(reply->observation);
+    environment->done = reply->done;
+    return {.body = absl::StrCat("{\"observation\":", Quote(environment->observation),
+                                 ",\"reward\":", reply->done ? 1 : 0,
+                                 ",\"done\":", Truth(reply->done), "}")};
+  }
+
+  Response Reset(const Arguments& arguments) {
+    Environment* const environment = Find(arguments);
+    if (environment == nullptr) return NotValid(arguments.at("id"));
+    const auto data_idx = arguments.find("data_idx");
+    if (data_idx == arguments.end()) {  // null: the hands are emptied before that is noticed
+      environment->game.Reset(environment->game.goal(), environment->game.listed());
+      return Error("unsupported operand type(s) for %: 'NoneType' and 'int'");
+    }
+    Start(*environment, data_idx->second);
+    return Began(arguments.at("id"), *environment);
+  }
+
+  Response Observe(const Arguments& arguments) {
+    const Environment* const environment = Find(arguments);
+    if (environment == nullptr) return NotValid(arguments.at("id"));
+    return {.body = Quote(environment->observation)};
+  }
+
+  Response Detail(const Arguments& arguments) {
+    const Environment* const environment = Find(arguments);
+    if (environment == nullptr) return NotValid(arguments.at("id"));
+    return {.body = absl::StrCat("{\"observation\":", Quote(environment->observation),
+                                 ",\"done\":", Truth(environment->done), ",\"reward\":",
+                                 environment->done ? 1 : 0, ",\"deleted\":false}")};
+  }
+
+  Response Close(const Arguments& arguments) {
+    return {.body = environments_.erase(arguments.at("id")) > 0 ? "true" : "false"};
+  }
+
+  const std::shared_ptr<const textcraft::RecipeBook> book_;
+  int64_t created_ = 0;
+  std::map<std::string, Environment> environments_;  // by id
+};
+
+}  // namespace
+
+void AgentGymServer::AddGet(std::string path, std::vector<Parameter> query, Handler handler) {
+  routes_.push_back({"GET", std::move(path), std::move(query), std::move(handler)});
+}
+
+void AgentGymServer::AddPost(std::string path, std::vector<Parameter> body, Handler handler) {
+  routes_.push_back({"POST", std::move(path), std::move(body), std::move(handler)});
+}
+
+Response AgentGymServer::Handle(std::string_view method, std::string_view target,
+                                std::string_view body) {
+  const size_t mark = std::min(target.find('?'), target.size());
+  const std::string_view path = target.substr(0, mark);
+  const std::string_view query = target.substr(std::min(mark + 1, target.size()));
+  bool path_is_known = false;
+  for (const Route& route : routes_) {
+    if (route.path != path) continue;
+    path_is_known = true;
+    if (route.method != method) continue;
+    absl::StatusOr<Arguments> arguments = Arguments();
+    if (!route.parameters.empty()) {
+      arguments = method == "GET" ? ParseQuery(query, route.parameters)
+                                  : ParseBody(body, route.parameters);
+    }
+    if (arguments.ok()) return route.handler(*arguments);
+    return {422, absl::StrCat("{\"detail\":", Quote(arguments.status().message()), "}")};
+  }
+  if (path_is_known) return {405, "{\"detail\":\"Method Not Allowed\"}"};
+  return {404, "{\"detail\":\"Not Found\"}"};
+}
+
+std::unique_ptr<AgentGymServer> NewBabyAIServer() { return std::make_unique<BabyAIServer>(); }
+
+absl::StatusOr<std::unique_ptr<AgentGymServer>> NewTextCraftServer() {
+  auto book = textcraft::RecipeBook::Minecraft();
+  if (!book.ok()) return book.status();
+  return std::make_unique<TextCraftServer>(*std::move(book));
+}
+
+}  // namespace sojourn::envs::serve

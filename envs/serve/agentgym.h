@@ -1,0 +1,65 @@
+// AgentGym's HTTP servers of BabyAI and TextCraft without the sockets: what a request is answered.
+//
+// Quirks of the originals that are kept, beside those of the environments themselves:
+//  - errors of an environment are answered with status 200 and {"error": ...};
+//  - TextCraft's /create ignores the commands and the goal that it is given and resets to the task
+//    whose data_idx is the new id; BabyAI's takes any body and resets nothing;
+//  - TextCraft's /commands and /goal always fail with status 500, and its /observation answers with
+//    a bare string;
+//  - BabyAI's /render is a POST; closing an environment of BabyAI that was never reset answers false,
+//    and it cannot be closed any more after that;
+//  - a text such as "3.0" is a whole number, and so is true.
+// The bodies of the answers 422 are in our own words. A data_idx of BabyAI whose seed takes more than
+// 128 bits is answered with an error (NumPy takes seeds of any size).
+#ifndef SOJOURN_ENVS_SERVE_AGENTGYM_H_
+#define SOJOURN_ENVS_SERVE_AGENTGYM_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "envs/serve/arguments.h"
+
+namespace sojourn::envs::serve {
+
+struct Response {
+  int status = 200;
+  std::string body;
+  std::string content_type = "application/json";
+};
+
+// A server with its environments, as it is just after its start. Not thread-safe.
+class AgentGymServer {
+ public:
+  virtual ~AgentGymServer() = default;
+  AgentGymServer(const AgentGymServer&) = delete;
+  AgentGymServer& operator=(const AgentGymServer&) = delete;
+
+  // `target` is the path with its query, "/observation?id=0". Never fails: whatever is wrong with a
+  // request is what it is answered.
+  Response Handle(std::string_view method, std::string_view target, std::string_view body);
+
+ protected:
+  using Handler = std::function<Response(const Arguments&)>;
+  AgentGymServer() = default;
+  void AddGet(std::string path, std::vector<Parameter> query, Handler handler);
+  void AddPost(std::string path, std::vector<Parameter> body, Handler handler);
+
+ private:
+  struct Route {
+    std::string method, path;
+    std::vector<Parameter> parameters;
+    Handler handler;
+  };
+  std::vector<Route> routes_;
+};
+
+std::unique_ptr<AgentGymServer> NewBabyAIServer();
+absl::StatusOr<std::unique_ptr<AgentGymServer>> NewTextCraftServer();
+
+}  // namespace sojourn::envs::serve
+
+#endif  // SOJOURN_ENVS_SERVE_AGENTGYM_H_

@@ -1,0 +1,209 @@
+#include "envs/serve/http_replay.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "envs/python_text.h"
+#include "envs/serve/agentgym.h"
+#include "envs/textcraft/listing.h"
+#include "envs/textcraft/recipe_book.h"
+
+namespace sojourn::envs::serve {
+namespace {
+
+using nlohmann::json;
+
+// The text of a member of a JSON object, which must be well formed; "" when there is none.
+std::string_view MemberText(std::string_view object, std::string_view name) {
+  int depth = 0;
+  bool in_string = false;
+  size_t string_begin = 0, value_begin = 0;
+  std::string_view last_string, key;
+  for (size_t i = 0; i < object.size(); ++i) {
+    const char c = object[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') {
+        in_string = false;
+        last_string = object.substr(string_begin, i - string_begin);
+      }
+      continue;
+    }
+    if (c == '"') {
+      in_string = true;
+      string_begin = i + 1;
+    } else if (c == ':' && depth == 1) {
+      key = last_string;
+      value_begin = i + 1;
+    } else if (depth == 1 && (c == ',' || c == '}') && key == name) {
+      return object.substr(value_begin, i - value_begin);
+    }
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+  }
+  return "";
+}
+
+// Finds what of a TextCraft listing may not be: "" when it is one that the original could show.
+std::string WrongInListing(const textcraft::RecipeBook& book, std::string_view observation) {
+  const std::vector<std::string_view> lines = absl::StrSplit(observation, '\n');
+  std::string_view goal = lines.back();
+  constexpr std::string_view kGoal = "Goal: craft ";
+  if (!goal.starts_with(kGoal) || !goal.ends_with('.')) return "no goal in the last line";
+  goal = goal.substr(kGoal.size(), goal.size() - kGoal.size() - 1);
+  const int name = book.Find(absl::StrReplaceAll(goal, {{" ", "_"}}));
+  if (name < 0) return absl::StrCat("unknown goal ", goal);
+  std::set<std::string_view> tree, others, listed;
+  for (const int recipe : book.Tree(name)) tree.insert(book.recipes()[recipe].text);
+  for (const int recipe : book.Distractors(name)) others.insert(book.recipes()[recipe].text);
+  size_t count = 0;
+  for (const std::string_view line : lines) {
+    if (!absl::StartsWith(line, "craft ")) continue;
+    ++count;
+    if (!listed.insert(line).second) return absl::StrCat("listed twice: ", line);
+    if (!tree.contains(line) && !others.contains(line)) {
+      return absl::StrCat("never listed: ", line);
+    }
+  }
+  for (const std::string_view recipe : tree) {
+    if (!listed.contains(recipe)) return absl::StrCat("not listed: ", recipe);
+  }
+  const size_t expected =
+      tree.size() + std::min<size_t>(others.size(), textcraft::kAgentGymDistractors);
+  if (count != expected) return absl::StrCat(count, " recipes listed instead of ", expected);
+  return "";
+}
+
+std::string GoalOf(std::string_view observation) {
+  return std::string(observation.substr(observation.rfind('\n') + 1));
+}
+
+class Comparison {
+ public:
+  explicit Comparison(const textcraft::RecipeBook* book) : book_(book) {}
+
+  // "" when ours is as good as the recorded one.
+  std::string Compare(const json& line, const Response& ours) {
+    const int status = line.at("status").get<int>();
+    if (status != ours.status) return Differ("status", absl::StrCat(status), absl::StrCat(ours.status));
+    if (status == 422) return "";
+    const auto type = line.at("content_type").get<std::string>();
+    if (type != ours.content_type) return Differ("content type", type, ours.content_type);
+    const auto recorded = line.at("response_text").get<std::string>();
+    if (recorded == ours.body) return "";
+    const size_t cut = recorded.rfind("...(");
+    if (cut != std::string::npos && absl::EndsWith(recorded, " chars)") &&
+        ours.body.compare(0, cut, recorded, 0, cut) == 0) {
+      return "";
+    }
+
+    // What may differ is put in the recorded words; then all characters must be the same.
+    const json expected = json::parse(recorded, nullptr, false);
+    const json got = json::parse(ours.body, nullptr, false);
+    std::string text = ours.body;
+    if (!expected.is_discarded() && !got.is_discarded()) {
+      const std::string wrong = Reword(expected, got, &text);
+      if (!wrong.empty()) return wrong;
+    }
+    return recorded == text ? "" : Differ("answer", recorded, ours.body);
+  }
+
+ private:
+  static std::string Differ(std::string_view what, std::string_view expected,
+                            std::string_view got) {
+    return absl::StrCat(what, ": expected ", expected, ", got ", got);
+  }
+
+  std::string Reword(const json& expected, const json& got, std::string* text) const {
+    if (expected.is_object() && got.is_object()) {
+      for (const auto& [name, value] : expected.items()) {
+        if (!got.contains(name)) continue;
+        const std::string wrong = Reword(value, got[name], text);
+        if (!wrong.empty()) return wrong;
+      }
+    }
+    if (!expected.is_string() || !got.is_string()) return "";
+    const auto theirs = expected.get<std::string>(), ours = got.get<std::string>();
+    constexpr std::string_view kListing = "Crafting commands:\n";
+    if (absl::StartsWith(theirs, kListing) && absl::StartsWith(ours, kListing) &&
+        GoalOf(theirs) == GoalOf(ours)) {
+      const std::string wrong = WrongInListing(*book_, theirs), bad = WrongInListing(*book_, ours);
+      if (!wrong.empty()) return absl::StrCat("the recorded listing: ", wrong);
+      if (!bad.empty()) return absl::StrCat("our listing: ", bad);
+      *text = absl::StrReplaceAll(*text, {{got.dump(), expected.dump()}});
+    }
+    return "";
+  }
+
+  const textcraft::RecipeBook* book_;
+};
+
+std::string ReplayLine(const std::string& text, AgentGymServer& server, Comparison& comparison) {
+  const json line = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (line.is_discarded()) return "not JSON";
+  try {
+    std::string body;
+    if (line.contains("raw_body") && line["raw_body"].is_string()) {
+      body = line["raw_body"].get<std::string>();
+    } else if (line.contains("body") && !line["body"].is_null()) {
+      body = std::string(StripSpace(MemberText(text, "body")));
+    }
+    const auto method = line.at("method").get<std::string>();
+    const auto path = line.at("path").get<std::string>();
+    const std::string difference = comparison.Compare(line, server.Handle(method, path, body));
+    return difference.empty() ? "" : absl::StrCat(method, " ", path, " ", body, ": ", difference);
+  } catch (const json::exception& error) {
+    return absl::StrCat("not a recorded request with its answer: ", error.what());
+  }
+}
+
+}  // namespace
+
+std::string_view ServerOf(const json& line) {
+  const json& answer = line.contains("response_text") ? line["response_text"] : json();
+  const json& path = line.contains("path") ? line["path"] : json();
+  if (!answer.is_string() || !path.is_string()) return "";
+  const auto& text = answer.get_ref<const std::string&>();
+  const auto& where = path.get_ref<const std::string&>();
+  const auto says = [&](std::string_view part) { return absl::StrContains(text, part); };
+  if (says("environment BabyAI") || says("Your goal: ") || absl::StartsWith(where, "/render")) {
+    return "babyai";
+  }
+  if (says("environment TextCraft") || says("Crafting commands:") ||
+      absl::StartsWith(where, "/detail") || absl::StartsWith(where, "/commands")) {
+    return "textcraft";
+  }
+  return "";
+}
+
+absl::StatusOr<std::vector<HttpDifference>> ReplayHttp(std::string_view environment,
+                                                       absl::Span<const std::string> lines) {
+  const auto book = textcraft::RecipeBook::Minecraft();
+  if (!book.ok()) return book.status();
+  std::unique_ptr<AgentGymServer> server;
+  if (environment == "babyai") {
+    server = NewBabyAIServer();
+  } else if (environment == "textcraft") {
+    auto made = NewTextCraftServer();
+    if (!made.ok()) return made.status();
+    server = *std::move(made);
+  } else {
+    return absl::NotFoundError(absl::StrCat("no HTTP server of \"", std::string(environment),
+                                            "\"; known: babyai, textcraft"));
+  }
+  Comparison comparison(book->get());
+  std::vector<HttpDifference> differences;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    std::string difference = ReplayLine(lines[i], *server, comparison);
+    if (!difference.empty()) differences.push_back({static_cast<int>(i), std::move(difference)});
+  }
+  return differences;
+}
+
+}  // namespace sojourn::envs::serve
