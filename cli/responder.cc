@@ -69,7 +69,8 @@ Responder::Responder(ChildProcess process, int input, int output, std::string lo
       name_(std::move(name)) {}
 
 Responder::~Responder() {
-  close(input_);  // the end of its input is what it ends at
+  close(input_);
+  process_.Terminate();
   process_.WaitOrKill(absl::Now() + absl::Seconds(2));
   close(output_);
   std::error_code ignored;
