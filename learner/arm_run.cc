@@ -4,6 +4,7 @@
 #include <google/protobuf/util/delimited_message_util.h>
 
 #include <algorithm>
+#include <exception>
 #include <sstream>
 #include <utility>
 
@@ -80,6 +81,14 @@ bool ArmRun::stopped() const {
 }
 
 absl::Status ArmRun::Run() {
+  try {                                         // LibTorch's and the standard library's end here
+    return RunOrThrow();
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
+  }
+}
+
+absl::Status ArmRun::RunOrThrow() {
   if (train_.arm() >= static_cast<uint32_t>(config().arms_size()) || ranks() <= static_cast<int>(options_.rank)) {
     return absl::InvalidArgumentError(
         absl::StrCat("asked to train arm ", train_.arm(), " of ", config().arms_size(), " as rank ", options_.rank,

@@ -60,6 +60,7 @@ class ArmRun {
   void Save(const v1::SaveCheckpoint& save);
 
  private:
+  absl::Status RunOrThrow();
   absl::Status Form();
   absl::Status Load();
   absl::Status LoadCheckpoint();

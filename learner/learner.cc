@@ -1,5 +1,6 @@
 #include "learner/learner.h"
 
+#include <google/protobuf/util/message_differencer.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,9 +81,8 @@ bool Learner::Stop(bool checkpoint, absl::Duration timeout) {
 void Learner::OnTrain(v1::TrainArm train) {
   std::lock_guard lock(mu_);
   if (stopping_) return;
-  if (train.job_id() == generation_job_id_ && train.generation() <= generation_) return;   // said before
-  generation_job_id_ = train.job_id();
-  generation_ = train.generation();
+  if (google::protobuf::util::MessageDifferencer::Equals(train, told_)) return;   // said before
+  told_ = train;
   if (run_) run_->Stop(absl::StrCat("generation ", train.generation(), " replaces this one"), /*checkpoint=*/false);
   next_ = std::move(train);
   save_.reset();                               // asked again when this generation is ready

@@ -65,8 +65,7 @@ class Learner {
   std::optional<v1::SaveCheckpoint> save_;     // came before its arm was running
   std::unique_ptr<ArmRun> run_;                // the present one
   std::string job_id_;                         // of run_
-  uint64_t generation_ = 0;                    // the highest seen
-  std::string generation_job_id_;              // whose it is
+  v1::TrainArm told_;                          // the last one
   bool stopping_ = false, ended_ = false;
 
   std::thread thread_;

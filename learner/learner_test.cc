@@ -170,6 +170,7 @@ class FakeFleet : public v1::FleetService::CallbackService {
   std::condition_variable changed_;
   std::map<uint32_t, Member> learners_;
   uint64_t generation_ = 0;
+  uint64_t unreachable_generation_ = 0;            // its ranks cannot reach each other
   std::map<uint32_t, v1::LearnerReady> ready_;
   uint64_t first_ = 0;                             // groups before it are used
   std::set<uint64_t> delivered_;
@@ -224,7 +225,9 @@ class FakeFleet : public v1::FleetService::CallbackService {
         train_.set_generation(++generation_);
         train_.clear_collective_addresses();
         for (uint32_t r = 0; r < ranks_; ++r) {
-          train_.add_collective_addresses(learners_[r].hello.collective_address());
+          train_.add_collective_addresses(generation_ == unreachable_generation_
+                                              ? "localhost:1"
+                                              : learners_[r].hello.collective_address());
         }
         *answer.mutable_train() = train_;
         for (auto& [rank, member] : learners_) EXPECT_TRUE(member.stream->Write(answer).ok());
@@ -338,6 +341,7 @@ class LearnerTest : public testing::Test {
     options.arm.rank = rank;
     options.arm.checkpoint_every = 2;
     options.arm.reduce_timeout = absl::Seconds(20);
+    options.arm.connect_timeout = connect_timeout_;
     auto learner = Learner::Start(options, metrics_);
     EXPECT_TRUE(learner.ok()) << learner.status();
     return *std::move(learner);
@@ -352,6 +356,7 @@ class LearnerTest : public testing::Test {
   }
 
   Metrics metrics_;
+  absl::Duration connect_timeout_ = absl::Seconds(20);
   std::vector<std::string> directories_;
 };
 
@@ -495,6 +500,15 @@ TEST_F(LearnerTest, AKilledRankComesBackAndTheWeightsAreTheSame) {
   first->Signal(SIGKILL);
   first = std::make_unique<Process>(second, 0);
   EXPECT_EQ(second.DriveToTheEnd(), expected);
+}
+
+TEST_F(LearnerTest, RanksThatCannotReachEachOtherAskForAnotherGeneration) {
+  connect_timeout_ = absl::Milliseconds(500);
+  FakeFleet fleet(NewRun(), 2, 2);
+  fleet.unreachable_generation_ = 1;
+  auto rank0 = StartLearner(fleet, 0), rank1 = StartLearner(fleet, 1);
+  fleet.DriveToTheEnd();                       // after a lease
+  EXPECT_GT(fleet.generation_, 1);
 }
 
 TEST_F(LearnerTest, ReportsThatAreNotAcknowledgedComeAgain) {

@@ -81,13 +81,6 @@ void WeightsStore::StartArm(const std::string& job_id, uint32_t arm, size_t keep
   for (const auto& answer : answers) answer();
 }
 
-void WeightsStore::StopArm() {
-  std::lock_guard lock(mu_);
-  job_id_.clear();
-  versions_.clear();
-  pinned_.reset();
-}
-
 absl::Status WeightsStore::Publish(uint64_t version, std::vector<v1::TensorInfo> tensors, std::string bytes) {
   auto made = std::make_shared<PolicyVersion>();
   v1::WeightsManifest& manifest = made->manifest;

@@ -37,10 +37,9 @@ class WeightsStore {
 
   // Forgets all versions, and from now on holds this arm's.
   void StartArm(const std::string& job_id, uint32_t arm, size_t keep);
-  void StopArm();                              // forgets all versions and the arm
 
-  // InvalidArgument when the sizes do not add up. AlreadyExists when the version is there with other bytes: a version
-  // never changes. Publishing the same bytes again is fine. Versions come in ascending order.
+  // InvalidArgument when the sizes do not add up. AlreadyExists when the version is there with other
+  // bytes: a version never changes. The same bytes again are fine. Versions come in ascending order.
   absl::Status Publish(uint64_t version, std::vector<v1::TensorInfo> tensors, std::string bytes);
 
   // Keeps `version`, if it is here, until the next Pin or arm.
