@@ -20,14 +20,14 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kSteps = 200;          // primitive steps after a reset
-constexpr int kTasksPerLevel = 25;   // of text play, for each difficulty
+constexpr int kSteps = 200;         // primitive steps after a reset
+constexpr int kTasksPerLevel = 25;  // of text play, for each difficulty
 
 // Small and large levels, with and without doors. bench/environments.py plays the same.
-constexpr const char* kLevels[] = {
-    "BabyAI-GoToRedBall-v0",       "BabyAI-GoToLocalS8N7-v0", "BabyAI-PickupLoc-v0",
-    "BabyAI-PutNextLocalS6N4-v0",  "BabyAI-Open-v0",          "BabyAI-UnlockPickupDist-v0",
-    "BabyAI-OneRoomS20-v0",        "BabyAI-BossLevel-v0"};
+constexpr const char* kLevels[] = {"BabyAI-GoToRedBall-v0", "BabyAI-GoToLocalS8N7-v0",
+                                   "BabyAI-PickupLoc-v0",   "BabyAI-PutNextLocalS6N4-v0",
+                                   "BabyAI-Open-v0",        "BabyAI-UnlockPickupDist-v0",
+                                   "BabyAI-OneRoomS20-v0",  "BabyAI-BossLevel-v0"};
 
 double Seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
@@ -51,7 +51,8 @@ struct Speed {
   uint32_t checksum = 0;  // of what was seen, as far as a peer can show the same
 };
 
-// `pass` times the seeds 0 .. seeds-1 of a level: reset, then random primitives, each with the view.
+// `pass` times the seeds 0 .. seeds-1 of a level: reset, then random primitives, each with the
+// view.
 Speed Primitives(const char* level, int seeds, int passes) {
   Speed speed{.name = level};
   const auto grid = babyai::MakeLevel(level);
@@ -61,7 +62,8 @@ Speed Primitives(const char* level, int seeds, int passes) {
     for (int seed = 0; seed < seeds; ++seed) {
       Lcg random(seed);
       std::vector<babyai::Action> actions;
-      for (int i = 0; i < kSteps; ++i) actions.push_back(static_cast<babyai::Action>(random.Below(6)));
+      for (int i = 0; i < kSteps; ++i)
+        actions.push_back(static_cast<babyai::Action>(random.Below(6)));
       const double begin = Seconds();
       (*grid)->Reset(seed);
       babyai::View view = (*grid)->view();
@@ -91,7 +93,8 @@ Speed Primitives(const char* level, int seeds, int passes) {
 }
 
 // Random valid actions on every difficulty: recorded once, then played again for the time.
-Speed TextPlay(const std::string& name, const Options& options, const std::string& label, int passes) {
+Speed TextPlay(const std::string& name, const Options& options, const std::string& label,
+               int passes) {
   Speed speed{.name = label};
   const auto environment = Make(name, options);
   if (!environment.ok()) return speed;
@@ -153,7 +156,8 @@ struct Score {
   int64_t turns = 0;  // of solved tasks
 };
 
-Score PlayAll(Instance& instance, int difficulty, int tasks, int turn_limit, const Chooser& choose) {
+Score PlayAll(Instance& instance, int difficulty, int tasks, int turn_limit,
+              const Chooser& choose) {
   Score score;
   for (int index = 0; index < tasks; ++index) {
     absl::StatusOr<Turn> turn = instance.Reset({Split::kTrain, difficulty, 45 + index});
@@ -218,7 +222,8 @@ int main(int argc, char** argv) {
   app.add_flag("--primitives", only_primitives, "only MiniGrid's primitive steps");
   app.add_option("--seeds", seeds, "of each level of primitive steps")->check(CLI::PositiveNumber);
   app.add_option("--passes", passes, "how often everything is played")->check(CLI::PositiveNumber);
-  app.add_flag("--players", players, "instead: how the expert, the goal-blind and the random player fare");
+  app.add_flag("--players", players,
+               "instead: how the expert, the goal-blind and the random player fare");
   app.add_option("--tasks", tasks, "of each difficulty for --players")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
   if (players) {
@@ -226,11 +231,13 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (!as_json) std::printf("%-32s %12s %12s\n", "one core", "steps/s", "resets/s");
-  for (const char* level : envs::kLevels) envs::Print(envs::Primitives(level, seeds, passes), as_json);
+  for (const char* level : envs::kLevels)
+    envs::Print(envs::Primitives(level, seeds, passes), as_json);
   if (only_primitives) return 0;
   envs::Print(envs::TextPlay("babyai", {}, "babyai text", passes), as_json);
   envs::Print(envs::TextPlay("textcraft", {}, "textcraft", passes), as_json);
-  envs::Print(envs::TextPlay("textcraft", {{"recipes", "fresh"}}, "textcraft, fresh recipes", passes),
-              as_json);
+  envs::Print(
+      envs::TextPlay("textcraft", {{"recipes", "fresh"}}, "textcraft, fresh recipes", passes),
+      as_json);
   return 0;
 }

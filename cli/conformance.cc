@@ -108,8 +108,8 @@ int Conformance(const Arguments& a) {
   {
     Bar bar;
     const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    files = ReplayFiles(a.files, threads,
-                        [&](int64_t done, int64_t total) { bar.Show(done, total); });
+    files =
+        ReplayFiles(a.files, threads, [&](int64_t done, int64_t total) { bar.Show(done, total); });
   }
   int64_t episodes = 0, differences = 0;
   for (const FileReplay& file : files) {
@@ -132,7 +132,8 @@ void AddConformance(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_flag("--json", a->json, "print JSON");
   command->footer(
-      "Ends with `N episodes, D differences`; the exit status is 1 when D is not 0. A conversation\n"
+      "Ends with `N episodes, D differences`; the exit status is 1 when D is not 0. A "
+      "conversation\n"
       "with an HTTP server is one episode; any other line is one.\n"
       "Example:\n"
       "  sojourn conformance ../shared/data/conformance/agentgym/*.xz");

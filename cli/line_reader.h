@@ -14,8 +14,9 @@ class LineReader {
  public:
   explicit LineReader(int fd) : fd_(fd) {}  // not owned
 
-  // Without its newline; no value at the end of the input. DeadlineExceeded when nothing comes in time,
-  // Cancelled when this process is asked to stop, ResourceExhausted for a line of more than 16 MiB.
+  // Without its newline; no value at the end of the input. DeadlineExceeded when nothing comes in
+  // time, Cancelled when this process is asked to stop, ResourceExhausted for a line of more than
+  // 16 MiB.
   absl::StatusOr<std::optional<std::string>> Next(absl::Time deadline);
 
  private:

@@ -210,34 +210,42 @@ void AddPlay(CLI::App& app, Action& action) {
       "play", "Play an environment's tasks: yourself, or an expert, chance or a model");
   command->add_option("ENVIRONMENT", a->environment, "its name; without it, all are listed");
   command->add_option("--difficulty", a->difficulty, "a number or a name; the first without it");
-  command->add_option("--index", a->index, "which task")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command->add_option("--index", a->index, "which task")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--split", a->split, "train or test")->capture_default_str();
-  command->add_option("--option", a->options, "name=value, a setting of the environment; repeatable")
+  command
+      ->add_option("--option", a->options, "name=value, a setting of the environment; repeatable")
       ->take_all();
-  command->add_option("--max-turns", a->max_turns,
-                      "end an episode after so many; 0: never. Default: the environment's limit for "
-                      "evaluation, and none for a person")
+  command
+      ->add_option("--max-turns", a->max_turns,
+                   "end an episode after so many; 0: never. Default: the environment's limit for "
+                   "evaluation, and none for a person")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--episodes", a->episodes, "play so many tasks, from --index on")
-      ->check(CLI::PositiveNumber)->capture_default_str();
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   CLI::Option* expert = command->add_flag("--expert", a->expert, "the expert plays");
-  CLI::Option* random = command->add_flag("--random", a->random, "any of the valid actions is played");
-  CLI::Option* model = command->add_option("--model", a->model, "a model directory or a checkpoint plays");
+  CLI::Option* random =
+      command->add_flag("--random", a->random, "any of the valid actions is played");
+  CLI::Option* model =
+      command->add_option("--model", a->model, "a model directory or a checkpoint plays");
   expert->excludes(random)->excludes(model);
   random->excludes(model);
   command->add_option("--seed", a->seed, "of --random")->capture_default_str();
   command->add_option("--timeout", a->timeout_seconds, "seconds that --model has for a response")
-      ->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_flag("--json", a->json, "print a JSON object for every turn, and a last one with the result");
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--json", a->json,
+                    "print a JSON object for every turn, and a last one with the result");
   command->footer(
       "You answer with an action, or with a whole response (Thought: ..., Action: ...).\n"
       "Examples:\n"
       "  sojourn play textcraft --difficulty 2\n"
       "  sojourn play babyai --difficulty GoToLocalS8N7 --expert\n"
       "  sojourn play babyai --split test --model models/base --episodes 20");
-  command->callback([a, &action] {
-    action = [a] { return a->environment.empty() ? List(a->json) : Play(*a); };
-  });
+  command->callback(
+      [a, &action] { action = [a] { return a->environment.empty() ? List(a->json) : Play(*a); }; });
 }
 
 }  // namespace sojourn::cli

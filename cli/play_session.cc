@@ -49,8 +49,9 @@ class ModelPlayer : public Player {
 
   Response Respond(const envs::Spec& spec, std::string_view observation, bool first,
                    envs::Instance&) override {
-    auto response = first ? responder_->Begin(spec.instructions, spec.acceptance, observation, timeout_)
-                          : responder_->Continue(observation, timeout_);
+    auto response =
+        first ? responder_->Begin(spec.instructions, spec.acceptance, observation, timeout_)
+              : responder_->Continue(observation, timeout_);
     if (!response.ok()) return response.status();
     return *std::move(response);
   }

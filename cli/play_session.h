@@ -23,8 +23,8 @@ namespace sojourn::cli {
 class Player {
  public:
   virtual ~Player() = default;
-  // The response to an observation, in the ReAct form; no value when the player gives up. `first`: the
-  // episode begins with it. A person quits by Cancelled.
+  // The response to an observation, in the ReAct form; no value when the player gives up. `first`:
+  // the episode begins with it. A person quits by Cancelled.
   virtual absl::StatusOr<std::optional<std::string>> Respond(const envs::Spec& spec,
                                                              std::string_view observation,
                                                              bool first,
@@ -35,11 +35,12 @@ std::unique_ptr<Player> NewExpert();
 std::unique_ptr<Player> NewRandomPlayer(uint64_t seed);  // one of the valid actions
 
 // Every response must come within `timeout`.
-std::unique_ptr<Player> NewModelPlayer(std::unique_ptr<Responder> responder, absl::Duration timeout);
+std::unique_ptr<Player> NewModelPlayer(std::unique_ptr<Responder> responder,
+                                       absl::Duration timeout);
 
-// Reads plain actions or whole ReAct responses from `input`. A line "?" lists the valid actions, "!"
-// shows the expert's advice, "q" or the end of the input quits. `out` gets the answers to those; `json`:
-// as JSON lines; `prompt` is written before each line.
+// Reads plain actions or whole ReAct responses from `input`. A line "?" lists the valid actions,
+// "!" shows the expert's advice, "q" or the end of the input quits. `out` gets the answers to
+// those; `json`: as JSON lines; `prompt` is written before each line.
 std::unique_ptr<Player> NewPerson(int input, FILE* out, bool json, std::string prompt);
 
 // One exchange: what was answered and what came of it. The first has no response.
@@ -55,9 +56,9 @@ struct Outcome {
   double reward = 0;  // of the last turn, which is the episode's
 };
 
-// Plays one task until it is done, the player gives up or quits, or `max_turns` responses were given (0:
-// as many as it takes). A response that AgentGym's client would not send on is answered as it would,
-// and takes a turn.
+// Plays one task until it is done, the player gives up or quits, or `max_turns` responses were
+// given (0: as many as it takes). A response that AgentGym's client would not send on is answered
+// as it would, and takes a turn.
 absl::StatusOr<Outcome> PlayEpisode(const envs::Spec& spec, envs::Instance& instance,
                                     const envs::TaskId& task, Player& player, int max_turns,
                                     const std::function<void(const Exchange&)>& show);

@@ -77,8 +77,8 @@ TEST(PlaySession, ARandomPlayerDependsOnItsSeedAlone) {
 TEST(PlaySession, APersonAsksAnswersAndQuits) {
   Game game;
   const std::string seen = game.PlayPerson("?\n!\n\n  inventory \nq\nget 1 string\n");
-  EXPECT_THAT(seen, HasSubstr("  inventory\n"));   // a valid action
-  EXPECT_THAT(seen, HasSubstr("  get 1 "));        // and the advice
+  EXPECT_THAT(seen, HasSubstr("  inventory\n"));  // a valid action
+  EXPECT_THAT(seen, HasSubstr("  get 1 "));       // and the advice
   EXPECT_TRUE(game.outcome.quit);
   EXPECT_EQ(game.outcome.turns, 1);
   EXPECT_EQ(game.exchanges.back().result.observation, "Inventory: You are not carrying anything.");
@@ -103,7 +103,8 @@ TEST(PlaySession, APersonsQuestionsAreAnsweredInJson) {
 TEST(PlaySession, AResponseThatTheClientWouldNotSendTakesATurn) {
   Game game;
   auto responder = Responder::Start(
-      {"/bin/sh", "-c", "while read -r line; do printf '%s\\n' '{\"response\": \"Action: a\\nAction: b\"}'; done"});
+      {"/bin/sh", "-c",
+       "while read -r line; do printf '%s\\n' '{\"response\": \"Action: a\\nAction: b\"}'; done"});
   ASSERT_TRUE(responder.ok()) << responder.status();
   const Outcome outcome = game.Play(*NewModelPlayer(*std::move(responder), absl::Seconds(20)), 2);
   EXPECT_EQ(outcome.turns, 2);

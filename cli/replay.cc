@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <iterator>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -29,25 +30,40 @@ using Differences = absl::StatusOr<std::vector<std::string>>;
 
 constexpr size_t kLinesAtOnce = 8;
 
-enum class Format { kUnknown, kBabyAI, kBabyAIRaw, kTextCraft, kClient, kHttp, kWebShop, kAlfWorld };
+enum class Format {
+  kUnknown,
+  kBabyAI,
+  kBabyAIRaw,
+  kTextCraft,
+  kClient,
+  kHttp,
+  kWebShop,
+  kAlfWorld
+};
 
 const char* Name(Format format) {
   switch (format) {
-    case Format::kBabyAI: return "babyai";
-    case Format::kBabyAIRaw: return "babyai raw";
-    case Format::kTextCraft: return "textcraft";
-    case Format::kClient: return "client";
-    case Format::kHttp: return "http";
-    case Format::kWebShop: return "webshop";
-    case Format::kAlfWorld: return "alfworld";
-    case Format::kUnknown: break;
+    case Format::kBabyAI:
+      return "babyai";
+    case Format::kBabyAIRaw:
+      return "babyai raw";
+    case Format::kTextCraft:
+      return "textcraft";
+    case Format::kClient:
+      return "client";
+    case Format::kHttp:
+      return "http";
+    case Format::kWebShop:
+      return "webshop";
+    case Format::kAlfWorld:
+      return "alfworld";
+    case Format::kUnknown:
+      break;
   }
   return "unknown";
 }
 
-bool IsSkipped(Format format) {
-  return format == Format::kWebShop || format == Format::kAlfWorld;
-}
+bool IsSkipped(Format format) { return format == Format::kWebShop || format == Format::kAlfWorld; }
 
 bool BeginsWith(const json& value, std::string_view prefix) {
   return value.is_string() && absl::StartsWith(value.get_ref<const std::string&>(), prefix);
@@ -91,11 +107,16 @@ Format Recognize(const json& line) {
 
 Differences ReplayLine(Format format, const json& line) {
   switch (format) {
-    case Format::kBabyAI: return envs::babyai::ReplayEpisode(line);
-    case Format::kBabyAIRaw: return envs::babyai::ReplayRaw(line);
-    case Format::kTextCraft: return envs::textcraft::ReplayEpisode(line);
-    case Format::kClient: return envs::ReplayClientParse(line);
-    default: break;
+    case Format::kBabyAI:
+      return envs::babyai::ReplayEpisode(line);
+    case Format::kBabyAIRaw:
+      return envs::babyai::ReplayRaw(line);
+    case Format::kTextCraft:
+      return envs::textcraft::ReplayEpisode(line);
+    case Format::kClient:
+      return envs::ReplayClientParse(line);
+    default:
+      break;
   }
   std::vector<std::string> fields;
   if (line.is_object()) {
@@ -202,7 +223,12 @@ void ReplayLineOf(File& file, const Line& line) {
   const Format format = Recognize(parsed);
   if (format != Format::kUnknown) file.Count(format, 1);
   if (IsSkipped(format)) return;
-  const Differences differences = ReplayLine(format, parsed);
+  Differences differences = absl::UnknownError("");
+  try {
+    differences = ReplayLine(format, parsed);
+  } catch (const std::exception& error) {  // a field that holds what no recording holds
+    differences = absl::InvalidArgumentError(absl::StrCat("a broken line: ", error.what()));
+  }
   if (!differences.ok()) {
     file.Differ(line.number, std::string(differences.status().message()));
     return;
@@ -232,7 +258,8 @@ std::vector<FileReplay> ReplayFiles(const std::vector<std::string>& paths, int t
   std::vector<File> files(paths.size());
   for (size_t i = 0; i < paths.size(); ++i) files[i].result.path = paths[i];
   const auto sleep = [] { absl::SleepFor(absl::Milliseconds(2)); };
-  InParallel(threads, files.size(), [&](size_t i) { Load(files[i]); }, sleep);
+  InParallel(
+      threads, files.size(), [&](size_t i) { Load(files[i]); }, sleep);
 
   struct Item {
     File* file;

@@ -12,8 +12,8 @@ namespace sojourn::cli {
 
 struct FileReplay {
   std::string path;
-  // How many episodes there were of each format. A line is an episode, but for a conversation with an
-  // HTTP server, whose lines depend on each other: it is one as a whole.
+  // How many episodes there were of each format. A line is an episode, but for a conversation with
+  // an HTTP server, whose lines depend on each other: it is one as a whole.
   std::map<std::string, int64_t> episodes;
   // How many lines are of environments that this version does not have, by environment.
   std::map<std::string, int64_t> skipped;

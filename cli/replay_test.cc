@@ -53,10 +53,10 @@ TEST(Replay, SaysWhatDiffersInWhichLine) {
 }
 
 TEST(Replay, ABrokenLineOrFileIsADifference) {
-  const auto files = Replay({Write("d.jsonl", std::string("{\"data_idx\": 0, \"res\n") + kClient +
-                                                  "{\"data_idx\": 0, \"env\": \"textcraft\"}\n{\"x\": 1}\n"),
-                             "/no/such/file.jsonl", Write("e.jsonl", ""),
-                             Write("f.jsonl.xz", "not packed")});
+  const auto files =
+      Replay({Write("d.jsonl", std::string("{\"data_idx\": 0, \"res\n") + kClient +
+                                   "{\"data_idx\": 0, \"env\": \"textcraft\"}\n{\"x\": 1}\n"),
+              "/no/such/file.jsonl", Write("e.jsonl", ""), Write("f.jsonl.xz", "not packed")});
   ASSERT_EQ(files.size(), 4);
   std::vector<int64_t> lines;
   for (const auto& difference : files[0].differences) lines.push_back(difference.line);
@@ -68,11 +68,13 @@ TEST(Replay, ABrokenLineOrFileIsADifference) {
 
 TEST(Replay, SkipsEnvironmentsThatThisVersionDoesNotHave) {
   const auto files = Replay(
-      {Write("g.jsonl", "{\"env\": \"webshop\", \"session_id\": 4}\n{\"query\": \"a\", \"hits\": []}\n"),
+      {Write("g.jsonl",
+             "{\"env\": \"webshop\", \"session_id\": 4}\n{\"query\": \"a\", \"hits\": []}\n"),
        Write("h.jsonl", "{\"game\": \"x\", \"task_type\": \"y\", \"steps\": []}\n"),
        Write("i.json", "{\n \"B09NNMV9LN\": 12.5,\n \"B01HQTWL6S\": 3\n}\n"),
-       Write("j.jsonl", "{\"method\": \"POST\", \"path\": \"/reset\", \"body\": {\"env_idx\": 0}, "
-                        "\"response_text\": \"\"}\n")});
+       Write("j.jsonl",
+             "{\"method\": \"POST\", \"path\": \"/reset\", \"body\": {\"env_idx\": 0}, "
+             "\"response_text\": \"\"}\n")});
   EXPECT_THAT(files[0].skipped, ElementsAre(Pair("webshop", 2)));
   EXPECT_THAT(files[1].skipped, ElementsAre(Pair("alfworld", 1)));
   EXPECT_THAT(files[2].skipped, ElementsAre(Pair("webshop", 1)));

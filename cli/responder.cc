@@ -29,7 +29,8 @@ std::string Dump(const nlohmann::json& json) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Responder>> Responder::Start(std::vector<std::string> command) {
-  std::string log_path = (std::filesystem::temp_directory_path() / "sojourn-respond-XXXXXX").string();
+  std::string log_path =
+      (std::filesystem::temp_directory_path() / "sojourn-respond-XXXXXX").string();
   const int log = mkostemp(log_path.data(), O_CLOEXEC);
   if (log < 0) return absl::ErrnoToStatus(errno, absl::StrCat("making ", log_path));
   close(log);
@@ -108,9 +109,8 @@ absl::StatusOr<std::string> Responder::Ask(const std::string& request, absl::Dur
   if (answer.is_object() && answer.contains("error") && answer["error"].is_string()) {
     return absl::AbortedError(absl::StrCat(name_, ": ", answer["error"].get<std::string>()));
   }
-  return absl::DataLossError(
-      absl::StrCat(name_, " answered with something else than {\"response\": TEXT}: ",
-                   (*line)->substr(0, 200)));
+  return absl::DataLossError(absl::StrCat(
+      name_, " answered with something else than {\"response\": TEXT}: ", (*line)->substr(0, 200)));
 }
 
 absl::Status Responder::Write(std::string_view text, absl::Time deadline) {
@@ -137,8 +137,7 @@ absl::Status Responder::Write(std::string_view text, absl::Time deadline) {
 absl::Status Responder::Ended(absl::Time deadline) {
   const auto end = process_.WaitOrKill(std::min(deadline, absl::Now() + absl::Seconds(2)));
   const std::string log = LastLines(log_path_, kLinesOfLog);
-  return absl::UnavailableError(
-      absl::StrCat(name_, " ", end.how, log.empty() ? "" : ": ", log));
+  return absl::UnavailableError(absl::StrCat(name_, " ", end.how, log.empty() ? "" : ": ", log));
 }
 
 }  // namespace sojourn::cli

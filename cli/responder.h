@@ -19,8 +19,8 @@ namespace sojourn::cli {
 // {"observation"}; every answer is {"response": TEXT}, or {"error": TEXT}.
 class Responder {
  public:
-  // What the process writes to its standard error goes to a file that is removed at the end; its last
-  // lines are part of the error when the process dies.
+  // What the process writes to its standard error goes to a file that is removed at the end; its
+  // last lines are part of the error when the process dies.
   static absl::StatusOr<std::unique_ptr<Responder>> Start(std::vector<std::string> command);
   ~Responder();
 

@@ -20,7 +20,8 @@ TEST(Responder, TalksInJsonLines) {
   // Answers with the request itself as the response.
   const auto echo = Shell(
       "while read -r line; do"
-      "  printf '{\"response\": \"%s\"}\\n' \"$(printf '%s' \"$line\" | sed 's/[\\\\\"]/\\\\&/g')\";"
+      "  printf '{\"response\": \"%s\"}\\n' \"$(printf '%s' \"$line\" | sed "
+      "'s/[\\\\\"]/\\\\&/g')\";"
       " done");
   const auto first = echo->Begin("Play.", "OK.", "a \"door\"\n", kLong);
   ASSERT_TRUE(first.ok()) << first.status();

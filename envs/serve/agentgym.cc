@@ -21,15 +21,17 @@ namespace sojourn::envs::serve {
 namespace {
 
 std::string Quote(std::string_view text) {
-  return nlohmann::json(std::string(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return nlohmann::json(std::string(text))
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// A reward or a score: Python keeps them as the whole number 0 until a fraction is added, and writes
-// the shortest digits that mean the number.
+// A reward or a score: Python keeps them as the whole number 0 until a fraction is added, and
+// writes the shortest digits that mean the number.
 std::string Number(double value) {
   if (value == 0) return "0";
   const double size = std::abs(value);
-  const auto form = size >= 1e-4 && size < 1e16 ? std::chars_format::fixed : std::chars_format::scientific;
+  const auto form =
+      size >= 1e-4 && size < 1e16 ? std::chars_format::fixed : std::chars_format::scientific;
   char digits[64];
   const auto end = std::to_chars(digits, digits + sizeof(digits), value, form).ptr;
   std::string text(digits, end);
@@ -53,9 +55,8 @@ const Parameter kAction = {Parameter::kText, "action"};
 class BabyAIServer : public AgentGymServer {
  public:
   BabyAIServer() {
-    AddGet("/", {}, [](const Arguments&) {
-      return Response{.body = Quote("This is environment BabyAI.")};
-    });
+    AddGet("/", {},
+           [](const Arguments&) { return Response{.body = Quote("This is environment BabyAI.")}; });
     AddPost("/create", {}, [this](const Arguments&) { return Create(); });
     AddPost("/step", {kId, kAction}, [this](const Arguments& a) { return Step(a); });
     AddPost("/reset", {kId, {Parameter::kInteger, "data_idx"}},
@@ -69,8 +70,8 @@ class BabyAIServer : public AgentGymServer {
   using Game = babyai::AgentGymBabyAI;
   struct Environment {
     Game game;
-    bool started = false;   // by a reset
-    bool closable = true;   // no close was tried yet
+    bool started = false;  // by a reset
+    bool closable = true;  // no close was tried yet
   };
 
   Environment* Find(const Arguments& arguments) {
@@ -85,8 +86,8 @@ class BabyAIServer : public AgentGymServer {
   }
 
   static std::string State(const Game::Reply& reply) {
-    return absl::StrCat("\"observation\":", Quote(reply.observation), ",\"reward\":",
-                        Number(reply.reward), ",\"score\":", Number(reply.score));
+    return absl::StrCat("\"observation\":", Quote(reply.observation),
+                        ",\"reward\":", Number(reply.reward), ",\"score\":", Number(reply.score));
   }
 
   Response Step(const Arguments& arguments) {
@@ -109,8 +110,8 @@ class BabyAIServer : public AgentGymServer {
     if (!seed.has_value()) return Error("data_idx: its seed has more than 128 bits");
     const Game::Reply reply = environment->game.Reset(task.remainder + 1, *seed);
     environment->started = true;
-    return {.body = absl::StrCat("{", State(reply), ",\"deleted\":false,\"done\":",
-                                 Truth(reply.done), "}")};
+    return {.body = absl::StrCat("{", State(reply),
+                                 ",\"deleted\":false,\"done\":", Truth(reply.done), "}")};
   }
 
   Response Observe(const Arguments& arguments) {
@@ -157,8 +158,7 @@ class TextCraftServer : public AgentGymServer {
     AddGet("/", {}, [](const Arguments&) {
       return Response{.body = Quote("This is environment TextCraft.")};
     });
-    AddPost("/create",
-            {{Parameter::kText, "commands", true}, {Parameter::kText, "goal", true}},
+    AddPost("/create", {{Parameter::kText, "commands", true}, {Parameter::kText, "goal", true}},
             [this](const Arguments&) { return Create(); });
     AddPost("/step", {kId, kAction}, [this](const Arguments& a) { return Step(a); });
     AddPost("/reset", {kId, {Parameter::kInteger, "data_idx", true, "0"}},
@@ -239,8 +239,8 @@ class TextCraftServer : public AgentGymServer {
     const Environment* const environment = Find(arguments);
     if (environment == nullptr) return NotValid(arguments.at("id"));
     return {.body = absl::StrCat("{\"observation\":", Quote(environment->observation),
-                                 ",\"done\":", Truth(environment->done), ",\"reward\":",
-                                 environment->done ? 1 : 0, ",\"deleted\":false}")};
+                                 ",\"done\":", Truth(environment->done),
+                                 ",\"reward\":", environment->done ? 1 : 0, ",\"deleted\":false}")};
   }
 
   Response Close(const Arguments& arguments) {
@@ -274,8 +274,8 @@ Response AgentGymServer::Handle(std::string_view method, std::string_view target
     if (route.method != method) continue;
     absl::StatusOr<Arguments> arguments = Arguments();
     if (!route.parameters.empty()) {
-      arguments = method == "GET" ? ParseQuery(query, route.parameters)
-                                  : ParseBody(body, route.parameters);
+      arguments =
+          method == "GET" ? ParseQuery(query, route.parameters) : ParseBody(body, route.parameters);
     }
     if (arguments.ok()) return route.handler(*arguments);
     return {422, absl::StrCat("{\"detail\":", Quote(arguments.status().message()), "}")};

@@ -6,11 +6,12 @@
 //    whose data_idx is the new id; BabyAI's takes any body and resets nothing;
 //  - TextCraft's /commands and /goal always fail with status 500, and its /observation answers with
 //    a bare string;
-//  - BabyAI's /render is a POST; closing an environment of BabyAI that was never reset answers false,
+//  - BabyAI's /render is a POST; closing an environment of BabyAI that was never reset answers
+//  false,
 //    and it cannot be closed any more after that;
 //  - a text such as "3.0" is a whole number, and so is true.
-// The bodies of the answers 422 are in our own words. A data_idx of BabyAI whose seed takes more than
-// 128 bits is answered with an error (NumPy takes seeds of any size).
+// The bodies of the answers 422 are in our own words. A data_idx of BabyAI whose seed takes more
+// than 128 bits is answered with an error (NumPy takes seeds of any size).
 #ifndef SOJOURN_ENVS_SERVE_AGENTGYM_H_
 #define SOJOURN_ENVS_SERVE_AGENTGYM_H_
 

@@ -35,8 +35,9 @@ TEST(BabyAIServer, PlaysAnEpisode) {
   const auto server = NewBabyAIServer();
   EXPECT_EQ(Post(*server, "/create", ""), "{\"id\":0}");
   EXPECT_EQ(Post(*server, "/step", R"({"id":0,"action":"turn left"})"), R"({"error":"0"})");
-  EXPECT_EQ(server->Handle("GET", "/observation?id=0", "").body,
-            R"({"observation":"Environment not initialized","reward":0,"score":0,"done":false,"deleted":false})");
+  EXPECT_EQ(
+      server->Handle("GET", "/observation?id=0", "").body,
+      R"({"observation":"Environment not initialized","reward":0,"score":0,"done":false,"deleted":false})");
   EXPECT_THAT(Post(*server, "/reset", R"({"id":0,"data_idx":0})"),
               StartsWith(R"({"observation":"Your goal: go to the red ball\nIn front of you)"));
   EXPECT_THAT(Post(*server, "/step", R"({"id":0,"action":"go to red ball 1"})"),
@@ -92,10 +93,12 @@ TEST(TextCraftServer, GoesOnAfterTheGoal) {
   Post(*server, "/create", "{}");
   EXPECT_EQ(Post(*server, "/step", R"({"id":0,"action":"get 2 acacia logs"})"),
             R"({"observation":"Got 2 acacia logs","reward":0,"done":false})");
-  EXPECT_EQ(Post(*server, "/step", R"({"id":0,"action":"craft 4 acacia planks using 1 acacia logs"})"),
-            R"({"observation":"Crafted 4 minecraft:acacia_planks","reward":1,"done":true})");
-  EXPECT_EQ(server->Handle("GET", "/detail?id=0", "").body,
-            R"({"observation":"Crafted 4 minecraft:acacia_planks","done":true,"reward":1,"deleted":false})");
+  EXPECT_EQ(
+      Post(*server, "/step", R"({"id":0,"action":"craft 4 acacia planks using 1 acacia logs"})"),
+      R"({"observation":"Crafted 4 minecraft:acacia_planks","reward":1,"done":true})");
+  EXPECT_EQ(
+      server->Handle("GET", "/detail?id=0", "").body,
+      R"({"observation":"Crafted 4 minecraft:acacia_planks","done":true,"reward":1,"deleted":false})");
   EXPECT_EQ(Post(*server, "/step", R"({"id":0,"action":"h\u00e9"})"),
             "{\"observation\":\"Could not execute h\u00e9\",\"reward\":0,\"done\":false}");
   EXPECT_EQ(server->Handle("GET", "/observation?id=0", "").body, "\"Could not execute h\u00e9\"");

@@ -14,7 +14,7 @@ namespace sojourn::envs::serve {
 namespace {
 
 constexpr size_t kLongestNumber = 4300;  // digits that Python converts
-constexpr int kDeepestBody = 900;        // Python's JSON reader gives up at about its recursion limit
+constexpr int kDeepestBody = 900;  // Python's JSON reader gives up at about its recursion limit
 
 struct Value {
   enum Kind { kNull, kInteger, kFraction, kText, kOther } kind = kOther;
@@ -129,9 +129,9 @@ absl::StatusOr<Arguments> Check(const std::map<std::string, Value>& given,
       argument = value.text;
     }
     if (!argument.has_value()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          parameter.name, " is not ",
-          parameter.type == Parameter::kInteger ? "a whole number" : "a text"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(parameter.name, " is not ",
+                       parameter.type == Parameter::kInteger ? "a whole number" : "a text"));
     }
     arguments[parameter.name] = *std::move(argument);
   }

@@ -1,5 +1,5 @@
-// A request's arguments, checked as the original servers check them (FastAPI with pydantic in its lax
-// mode): what is a whole number, what is a text, what may be missing.
+// A request's arguments, checked as the original servers check them (FastAPI with pydantic in its
+// lax mode): what is a whole number, what is a text, what may be missing.
 #ifndef SOJOURN_ENVS_SERVE_ARGUMENTS_H_
 #define SOJOURN_ENVS_SERVE_ARGUMENTS_H_
 
@@ -24,9 +24,10 @@ struct Parameter {
 // Texts as given; whole numbers as "-12", without leading zeros, of any size, as in Python.
 using Arguments = std::map<std::string, std::string>;
 
-// Of a JSON object. Members that no parameter names are ignored. InvalidArgument names the parameter
-// that is missing or of another type.
-absl::StatusOr<Arguments> ParseBody(std::string_view body, const std::vector<Parameter>& parameters);
+// Of a JSON object. Members that no parameter names are ignored. InvalidArgument names the
+// parameter that is missing or of another type.
+absl::StatusOr<Arguments> ParseBody(std::string_view body,
+                                    const std::vector<Parameter>& parameters);
 
 // Of a query string, "id=0&x=1".
 absl::StatusOr<Arguments> ParseQuery(std::string_view query,

@@ -29,7 +29,8 @@ TEST(Arguments, TakesWholeNumbersAsPydanticDoes) {
   EXPECT_EQ(Integer("\"1_000\""), "1000");
   EXPECT_EQ(Integer("\"-0\""), "0");
   EXPECT_EQ(Integer("1000000000000000000000000000001"), "1000000000000000000000000000001");
-  for (const char* refused : {"3.5", "\"3.5\"", "\"x\"", "\"\"", "\"_1\"", "\"1__0\"", "null", "[3]", "{}"}) {
+  for (const char* refused :
+       {"3.5", "\"3.5\"", "\"x\"", "\"\"", "\"_1\"", "\"1__0\"", "null", "[3]", "{}"}) {
     EXPECT_EQ(Integer(refused), "") << refused;
   }
 }

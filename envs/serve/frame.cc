@@ -27,9 +27,8 @@ constexpr int kSide = kTilePixels * kSamples;
 using Rgb = std::array<uint8_t, 3>;
 using Tile = std::array<std::array<Rgb, kTilePixels>, kTilePixels>;
 
-constexpr std::array<Rgb, 6> kColors = {
-    Rgb{255, 0, 0}, Rgb{0, 255, 0}, Rgb{0, 0, 255}, Rgb{112, 39, 195}, Rgb{255, 255, 0},
-    Rgb{100, 100, 100}};
+constexpr std::array<Rgb, 6> kColors = {Rgb{255, 0, 0},    Rgb{0, 255, 0},   Rgb{0, 0, 255},
+                                        Rgb{112, 39, 195}, Rgb{255, 255, 0}, Rgb{100, 100, 100}};
 constexpr Rgb kBlack = {0, 0, 0};
 
 Rgb Scaled(const Rgb& color, double factor) {
@@ -55,12 +54,11 @@ class Painter {
     Fill(color, [=](double x, double y) { return x >= x0 && x <= x1 && y >= y0 && y <= y1; });
   }
   void Circle(const Rgb& color, double cx, double cy, double r) {
-    Fill(color, [=](double x, double y) {
-      return (x - cx) * (x - cx) + (y - cy) * (y - cy) <= r * r;
-    });
+    Fill(color,
+         [=](double x, double y) { return (x - cx) * (x - cx) + (y - cy) * (y - cy) <= r * r; });
   }
-  // The agent: a triangle by its barycentric coordinates, turned about the middle. The corners are in
-  // single precision, as in the original.
+  // The agent: a triangle by its barycentric coordinates, turned about the middle. The corners are
+  // in single precision, as in the original.
   void Triangle(const Rgb& color, int direction) {
     constexpr float ax = 0.12f, ay = 0.19f;
     constexpr float v0x = 0.12f - ax, v0y = 0.81f - ay, v1x = 0.87f - ax, v1y = 0.50f - ay;

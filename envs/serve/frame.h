@@ -22,8 +22,8 @@ Image DrawFrame(const babyai::MiniGrid& grid);
 
 std::string EncodePng(const Image& image);
 
-// The server's text for a frame, without "data:image/png;base64,". The picture is the original's; how
-// its bytes are packed is not.
+// The server's text for a frame, without "data:image/png;base64,". The picture is the original's;
+// how its bytes are packed is not.
 std::string FrameAsBase64Png(const babyai::MiniGrid& grid);
 
 }  // namespace sojourn::envs::serve

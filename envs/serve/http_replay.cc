@@ -91,7 +91,8 @@ class Comparison {
   // "" when ours is as good as the recorded one.
   std::string Compare(const json& line, const Response& ours) {
     const int status = line.at("status").get<int>();
-    if (status != ours.status) return Differ("status", absl::StrCat(status), absl::StrCat(ours.status));
+    if (status != ours.status)
+      return Differ("status", absl::StrCat(status), absl::StrCat(ours.status));
     if (status == 422) return "";
     const auto type = line.at("content_type").get<std::string>();
     if (type != ours.content_type) return Differ("content type", type, ours.content_type);

@@ -22,8 +22,8 @@ struct HttpDifference {
 };
 
 // `lines` are the lines of the recording, in order, from a server's start: JSON objects {"method",
-// "path", "body" or "raw_body", "status", "content_type", "response_text"}. They are texts because a
-// body's numbers count to the last digit.
+// "path", "body" or "raw_body", "status", "content_type", "response_text"}. They are texts because
+// a body's numbers count to the last digit.
 //
 // Answers are compared character by character, except: of an answer 422 only the status; which
 // recipes TextCraft lists that the goal does not need, and in which order (as in

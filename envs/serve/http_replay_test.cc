@@ -39,8 +39,9 @@ TEST(HttpReplay, NamesTheLineWhatWasExpectedAndWhatCame) {
   ASSERT_TRUE(differences.ok());
   ASSERT_EQ(differences->size(), 2);
   EXPECT_EQ((*differences)[0].line, 3);
-  EXPECT_THAT((*differences)[0].text, HasSubstr("POST /step {\"id\": 0, \"action\": \"inventory\"}: answer: "
-                                                "expected {\"observation\":\"Inventory: You are not carrying a thing!"));
+  EXPECT_THAT((*differences)[0].text,
+              HasSubstr("POST /step {\"id\": 0, \"action\": \"inventory\"}: answer: "
+                        "expected {\"observation\":\"Inventory: You are not carrying a thing!"));
   EXPECT_EQ((*differences)[1].line, 4);
 }
 
