@@ -12,14 +12,17 @@ namespace {
 
 // A version that no learner has for this long is given back: it may be needed no more, or by then.
 constexpr absl::Duration kGoneAfter = absl::Seconds(10);
-constexpr int kMostEngineFailures = 3;   // in a row
+constexpr int kMostEngineFailures = 3;  // in a row
 
 }  // namespace
 
 Actor::Actor(ActorOptions options, ActorMetrics& metrics)
-    : options_(std::move(options)), metrics_(metrics), setup_(absl::UnavailableError("no job yet")) {
-  const RandomKey jitter = RandomKey(0).With(options_.name);   // of pauses alone
-  receiver_ = std::make_unique<WeightsReceiver>(metrics_, jitter.With("weights"), [this] { Wake(); });
+    : options_(std::move(options)),
+      metrics_(metrics),
+      setup_(absl::UnavailableError("no job yet")) {
+  const RandomKey jitter = RandomKey(0).With(options_.name);  // of pauses alone
+  receiver_ =
+      std::make_unique<WeightsReceiver>(metrics_, jitter.With("weights"), [this] { Wake(); });
   TrajectorySender::Handlers sent;
   sent.delivered = [this](const v1::GroupName& name) {
     std::lock_guard lock(mu_);
@@ -33,7 +36,8 @@ Actor::Actor(ActorOptions options, ActorMetrics& metrics)
     woken_ = true;
     changed_.notify_all();
   };
-  sender_ = std::make_unique<TrajectorySender>(metrics_, jitter.With("trajectories"), std::move(sent));
+  sender_ =
+      std::make_unique<TrajectorySender>(metrics_, jitter.With("trajectories"), std::move(sent));
   FleetSession::Handlers session;
   session.hello = [this] { return Hello(); };
   session.heartbeat = [this] { return Beat(); };
@@ -43,7 +47,8 @@ Actor::Actor(ActorOptions options, ActorMetrics& metrics)
     woken_ = true;
     changed_.notify_all();
   };
-  session_ = std::make_unique<FleetSession>(options_.coordinator, jitter.With("fleet"), std::move(session));
+  session_ = std::make_unique<FleetSession>(options_.coordinator, jitter.With("fleet"),
+                                            std::move(session));
 }
 
 Actor::~Actor() {
@@ -63,7 +68,7 @@ v1::ActorHello Actor::Hello() {
   hello.set_actor(options_.name);
   hello.set_slots(options_.slots);
   std::lock_guard lock(mu_);
-  messages_.clear();                  // of the old stream; what they said comes again
+  messages_.clear();  // of the old stream; what they said comes again
   said_hello_ = true;
   for (const auto& [key, held] : held_) *hello.add_held() = held.assignment;
   return hello;
@@ -108,7 +113,8 @@ absl::Status Actor::Run(const std::function<bool()>& stop) {
       }
       std::lock_guard lock(mu_);
       idle_ = !worked;
-      activity_ = worked ? absl::StrCat("playing ", rollout_->live_episodes(), " episodes") : "idle";
+      activity_ =
+          worked ? absl::StrCat("playing ", rollout_->live_episodes(), " episodes") : "idle";
     }
     FlushNotices();
     GiveCredits();
@@ -148,7 +154,7 @@ void Actor::HandleEvents() {
   for (const Delivery& delivery : deliveries) {
     {
       std::lock_guard lock(mu_);
-      if (held_.erase(KeyOf(delivery.name, false, 0)) == 0) continue;   // revoked meanwhile
+      if (held_.erase(KeyOf(delivery.name, false, 0)) == 0) continue;  // revoked meanwhile
     }
     v1::ActorMessage notice;
     if (delivery.error.empty()) {
@@ -156,7 +162,8 @@ void Actor::HandleEvents() {
     } else {
       spdlog::error("the learner refused group {}: {}", delivery.name.group(), delivery.error);
       *notice.mutable_failed()->mutable_name() = delivery.name;
-      notice.mutable_failed()->set_error(absl::StrCat("the learner refused a trajectory: ", delivery.error));
+      notice.mutable_failed()->set_error(
+          absl::StrCat("the learner refused a trajectory: ", delivery.error));
     }
     Notify(std::move(notice));
   }
@@ -181,7 +188,8 @@ void Actor::HandleEvents() {
 }
 
 void Actor::OnWelcome(const v1::ActorWelcome& welcome) {
-  const std::vector<std::string> learners(welcome.learner_addresses().begin(), welcome.learner_addresses().end());
+  const std::vector<std::string> learners(welcome.learner_addresses().begin(),
+                                          welcome.learner_addresses().end());
   if (welcome.job_id() != job_id_) {
     std::vector<std::pair<std::string, uint32_t>> over;
     {
@@ -198,12 +206,14 @@ void Actor::OnWelcome(const v1::ActorWelcome& welcome) {
       sink.trajectory = [this](uint32_t rank, v1::Trajectory trajectory) {
         {
           std::lock_guard lock(mu_);
-          if (!held_.contains(KeyOf(trajectory.name(), false, 0))) return;   // refused or given back
+          if (!held_.contains(KeyOf(trajectory.name(), false, 0))) return;  // refused or given back
         }
         sender_->Send(rank, std::move(trajectory));
       };
       sink.result = [this](v1::EpisodeResult result) { OnResult(std::move(result)); };
-      sink.failed = [this](const v1::Assignment& assignment, const absl::Status& status) { OnFailed(assignment, status); };
+      sink.failed = [this](const v1::Assignment& assignment, const absl::Status& status) {
+        OnFailed(assignment, status);
+      };
       rollout_ = std::make_unique<Rollout>(**setup_, options_.slots, metrics_, std::move(sink));
       spdlog::info("plays job {}", job_id_);
     } else if (!job_id_.empty()) {
@@ -220,7 +230,7 @@ void Actor::OnWelcome(const v1::ActorWelcome& welcome) {
       for (const auto& [member, result] : held.results) {
         v1::ActorMessage message;
         *message.mutable_result() = result;
-        (void)session_->Send(std::move(message));        // lost: the next welcome sends it again
+        (void)session_->Send(std::move(message));  // lost: the next welcome sends it again
       }
     }
   }
@@ -232,11 +242,12 @@ void Actor::OnAssignment(v1::Assignment assignment) {
     std::lock_guard lock(mu_);
     const HeldKey key = KeyOf(assignment.name(), assignment.evaluation(), assignment.row());
     const auto [held, is_new] = held_.try_emplace(key);
-    if (!is_new) return;              // it comes again after a break; it is under way
+    if (!is_new) return;  // it comes again after a break; it is under way
     held->second.assignment = assignment;
   }
   if (assignment.name().job_id() != job_id_) {
-    OnFailed(assignment, absl::FailedPreconditionError(absl::StrCat("the actor plays job \"", job_id_, "\"")));
+    OnFailed(assignment,
+             absl::FailedPreconditionError(absl::StrCat("the actor plays job \"", job_id_, "\"")));
   } else if (!setup_.ok()) {
     OnFailed(assignment, setup_.status());
   } else {
@@ -255,7 +266,9 @@ void Actor::OnRevoke(const std::string& job_id, uint32_t arm) {
   if (rollout_ != nullptr && job_id == job_id_) rollout_->Drop(arm);
   sender_->Drop(job_id, arm);
   std::lock_guard lock(mu_);
-  std::erase_if(held_, [&](const auto& entry) { return std::get<0>(entry.first) == job_id && std::get<1>(entry.first) == arm; });
+  std::erase_if(held_, [&](const auto& entry) {
+    return std::get<0>(entry.first) == job_id && std::get<1>(entry.first) == arm;
+  });
 }
 
 void Actor::OnResult(v1::EpisodeResult result) {
@@ -267,7 +280,7 @@ void Actor::OnResult(v1::EpisodeResult result) {
   }
   v1::ActorMessage message;
   *message.mutable_result() = std::move(result);
-  (void)session_->Send(std::move(message));              // lost: the next welcome sends it again
+  (void)session_->Send(std::move(message));  // lost: the next welcome sends it again
 }
 
 void Actor::OnFailed(const v1::Assignment& assignment, const absl::Status& status) {
@@ -309,8 +322,8 @@ void Actor::UsePolicy() {
     }
   } else if (receiver_->NotFoundFor(*missing) > kGoneAfter) {
     const std::vector<v1::Assignment> given = rollout_->GiveBack(*missing);
-    spdlog::warn("no learner has policy version {} of arm {}: {} groups are given back", missing->version, missing->arm,
-                 given.size());
+    spdlog::warn("no learner has policy version {} of arm {}: {} groups are given back",
+                 missing->version, missing->arm, given.size());
     {
       std::lock_guard lock(mu_);
       for (const v1::Assignment& a : given) held_.erase(KeyOf(a.name(), a.evaluation(), a.row()));

@@ -1,5 +1,5 @@
-// An actor: takes groups from the coordinator, plays them, and brings what was played to the learners
-// (training) or back to the coordinator (evaluation). It keeps nothing that matters.
+// An actor: takes groups from the coordinator, plays them, and brings what was played to the
+// learners (training) or back to the coordinator (evaluation). It keeps nothing that matters.
 #ifndef SOJOURN_ACTOR_ACTOR_H_
 #define SOJOURN_ACTOR_ACTOR_H_
 
@@ -26,13 +26,13 @@
 namespace sojourn::actor {
 
 struct ActorOptions {
-  std::string coordinator;            // HOST:PORT
-  std::string name;                   // unique in the fleet
-  int slots = 64;                     // episodes decoded at once
+  std::string coordinator;  // HOST:PORT
+  std::string name;         // unique in the fleet
+  int slots = 64;           // episodes decoded at once
 };
 
-// The thread that calls Run plays; the session, the sender and the receiver have a thread each and tell it
-// what happened through the deques below.
+// The thread that calls Run plays; the session, the sender and the receiver have a thread each and
+// tell it what happened through the deques below.
 class Actor {
  public:
   Actor(ActorOptions options, ActorMetrics& metrics);
@@ -46,12 +46,12 @@ class Actor {
   using HeldKey = std::tuple<std::string, uint32_t, bool, uint32_t, uint64_t>;
   struct Held {
     v1::Assignment assignment;
-    std::map<uint32_t, v1::EpisodeResult> results;   // evaluation: by member, not acknowledged yet
-    uint32_t acknowledged = 0;                       // evaluation: members
+    std::map<uint32_t, v1::EpisodeResult> results;  // evaluation: by member, not acknowledged yet
+    uint32_t acknowledged = 0;                      // evaluation: members
   };
   struct Delivery {
     v1::GroupName name;
-    std::string error;                // not empty: the learner refused it for good
+    std::string error;  // not empty: the learner refused it for good
   };
 
   static HeldKey KeyOf(const v1::GroupName& name, bool evaluation, uint32_t row) {
@@ -84,23 +84,23 @@ class Actor {
   std::string job_id_;
   absl::StatusOr<std::unique_ptr<JobSetup>> setup_;  // why the job cannot be played
   std::unique_ptr<Rollout> rollout_;
-  uint32_t credits_out_ = 0;          // given and not used yet, on the present stream
+  uint32_t credits_out_ = 0;  // given and not used yet, on the present stream
   bool stream_is_new_ = false;
-  std::deque<v1::ActorMessage> notices_;             // must reach the coordinator; wait for a stream
+  std::deque<v1::ActorMessage> notices_;  // must reach the coordinator; wait for a stream
 
-  mutable std::mutex mu_;             // guards what follows
+  mutable std::mutex mu_;  // guards what follows
   std::condition_variable changed_;
   bool woken_ = false;
-  std::deque<v1::CoordinatorToActor> messages_;      // of the present stream
+  std::deque<v1::CoordinatorToActor> messages_;  // of the present stream
   std::deque<Delivery> deliveries_;
-  bool said_hello_ = false;           // a new stream has begun
+  bool said_hello_ = false;  // a new stream has begun
   std::map<HeldKey, Held> held_;
   std::string activity_ = "starting";
   bool idle_ = true;
 
   std::unique_ptr<WeightsReceiver> receiver_;
   std::unique_ptr<TrajectorySender> sender_;
-  std::unique_ptr<FleetSession> session_;            // last: ends first
+  std::unique_ptr<FleetSession> session_;  // last: ends first
 };
 
 }  // namespace sojourn::actor

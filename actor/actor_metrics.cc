@@ -6,11 +6,13 @@ namespace sojourn::actor {
 namespace {
 
 prometheus::Counter& Seconds(Metrics& metrics, const char* part) {
-  return metrics.Counter("sojourn_actor_seconds_total", "Seconds of the rollout, by part", {{"part", part}});
+  return metrics.Counter("sojourn_actor_seconds_total", "Seconds of the rollout, by part",
+                         {{"part", part}});
 }
 
 prometheus::Histogram& RpcSeconds(Metrics& metrics, const char* method) {
-  return metrics.Histogram("sojourn_actor_rpc_seconds", "Duration of calls", SecondsBuckets(), {{"method", method}});
+  return metrics.Histogram("sojourn_actor_rpc_seconds", "Duration of calls", SecondsBuckets(),
+                           {{"method", method}});
 }
 
 }  // namespace
@@ -20,26 +22,33 @@ ActorMetrics::ActorMetrics(Metrics& metrics)
       environment_seconds(Seconds(metrics, "environment")),
       other_seconds(Seconds(metrics, "other")),
       live_episodes(metrics.Gauge("sojourn_actor_live_episodes", "Episodes that the engine holds")),
-      queued_groups(metrics.Gauge("sojourn_actor_queued_groups", "Groups that wait for a slot or a policy")),
+      queued_groups(
+          metrics.Gauge("sojourn_actor_queued_groups", "Groups that wait for a slot or a policy")),
       policy_version(metrics.Gauge("sojourn_actor_policy_version", "Policy version of the engine")),
       unacknowledged(metrics.Gauge("sojourn_actor_unacknowledged_trajectories",
                                    "Trajectories that no learner has acknowledged yet")),
       manifest_seconds(RpcSeconds(metrics, "GetManifest")),
       chunks_seconds(RpcSeconds(metrics, "GetChunks")),
       acknowledge_seconds(metrics.Histogram("sojourn_actor_acknowledge_seconds",
-                                            "From a trajectory's end to its acknowledgement", SecondsBuckets())),
-      weight_bytes(metrics.Counter("sojourn_actor_weights_received_bytes_total", "Bytes of weights received")),
+                                            "From a trajectory's end to its acknowledgement",
+                                            SecondsBuckets())),
+      weight_bytes(metrics.Counter("sojourn_actor_weights_received_bytes_total",
+                                   "Bytes of weights received")),
       resent_trajectories(metrics.Counter("sojourn_actor_resent_trajectories_total",
                                           "Trajectories sent again after a broken stream")),
       metrics_(metrics),
-      decode_steps_(metrics.Counter("sojourn_actor_decode_steps_total", "Decoding steps of all slots")),
+      decode_steps_(
+          metrics.Counter("sojourn_actor_decode_steps_total", "Decoding steps of all slots")),
       decoded_tokens_(metrics.Counter("sojourn_actor_decoded_tokens_total", "Tokens sampled")),
       prompt_tokens_(metrics.Counter("sojourn_actor_prompt_tokens_total", "Prompt tokens read")),
-      shared_prompt_tokens_(metrics.Counter("sojourn_actor_shared_prompt_tokens_total",
-                                            "Prompt tokens not read again, because a group shares its prompt")) {}
+      shared_prompt_tokens_(
+          metrics.Counter("sojourn_actor_shared_prompt_tokens_total",
+                          "Prompt tokens not read again, because a group shares its prompt")) {}
 
-void ActorMetrics::CountEpisode(const std::string& environment, int32_t difficulty, const EpisodeCounts& counts) {
-  const MetricLabels labels = {{"environment", environment}, {"difficulty", absl::StrCat(difficulty)}};
+void ActorMetrics::CountEpisode(const std::string& environment, int32_t difficulty,
+                                const EpisodeCounts& counts) {
+  const MetricLabels labels = {{"environment", environment},
+                               {"difficulty", absl::StrCat(difficulty)}};
   const auto add = [&](const char* name, const char* help, double value) {
     metrics_.Counter(name, help, labels).Increment(value);
   };
@@ -47,10 +56,13 @@ void ActorMetrics::CountEpisode(const std::string& environment, int32_t difficul
   add("sojourn_actor_successes_total", "Episodes that reached their goal", counts.success);
   add("sojourn_actor_truncated_episodes_total", "Episodes ended by a limit", counts.truncated);
   add("sojourn_actor_turns_total", "Turns played", counts.turns);
-  add("sojourn_actor_invalid_actions_total", "Actions that were not understood or not possible", counts.invalid_actions);
+  add("sojourn_actor_invalid_actions_total", "Actions that were not understood or not possible",
+      counts.invalid_actions);
   add("sojourn_actor_generated_tokens_total", "Tokens of responses", counts.tokens);
-  metrics_.Histogram("sojourn_actor_episode_reward", "The environment's reward of an episode",
-                     {-0.5, 0, 0.25, 0.5, 0.75, 0.9, 1}, labels).Observe(counts.reward);
+  metrics_
+      .Histogram("sojourn_actor_episode_reward", "The environment's reward of an episode",
+                 {-0.5, 0, 0.25, 0.5, 0.75, 0.9, 1}, labels)
+      .Observe(counts.reward);
 }
 
 void ActorMetrics::CountEngine(const policy::EngineStats& before, const policy::EngineStats& now) {
@@ -61,8 +73,10 @@ void ActorMetrics::CountEngine(const policy::EngineStats& before, const policy::
 }
 
 void ActorMetrics::CountWait(const std::string& for_whom, absl::Duration wait) {
-  metrics_.Counter("sojourn_actor_waiting_seconds_total", "Seconds without work, by what was waited for",
-                   {{"for", for_whom}}).Increment(absl::ToDoubleSeconds(wait));
+  metrics_
+      .Counter("sojourn_actor_waiting_seconds_total",
+               "Seconds without work, by what was waited for", {{"for", for_whom}})
+      .Increment(absl::ToDoubleSeconds(wait));
 }
 
 }  // namespace sojourn::actor

@@ -20,9 +20,11 @@ class ActorMetrics {
     double reward = 0;
     bool success = false, truncated = false;
   };
-  void CountEpisode(const std::string& environment, int32_t difficulty, const EpisodeCounts& counts);
+  void CountEpisode(const std::string& environment, int32_t difficulty,
+                    const EpisodeCounts& counts);
   void CountEngine(const policy::EngineStats& before, const policy::EngineStats& now);
-  void CountWait(const std::string& for_whom, absl::Duration wait);   // "assignments", "weights", ...
+  void CountWait(const std::string& for_whom,
+                 absl::Duration wait);  // "assignments", "weights", ...
 
   // Where the rollout's time goes.
   prometheus::Counter &model_seconds, &environment_seconds, &other_seconds;

@@ -21,7 +21,8 @@ using ::testing::SizeIs;
 class FakeCoordinator : public v1::FleetService::CallbackService {
  public:
   using Server = BidiServer<v1::ActorMessage, v1::CoordinatorToActor>;
-  grpc::ServerBidiReactor<v1::ActorMessage, v1::CoordinatorToActor>* Act(grpc::CallbackServerContext* context) override {
+  grpc::ServerBidiReactor<v1::ActorMessage, v1::CoordinatorToActor>* Act(
+      grpc::CallbackServerContext* context) override {
     return Server::Accept(context, [this](std::shared_ptr<Server> stream) {
       Server::Handlers handlers;
       handlers.on_read = [this, stream](v1::ActorMessage message) {
@@ -41,7 +42,7 @@ class FakeCoordinator : public v1::FleetService::CallbackService {
       Say([&](auto& m) { *m.mutable_welcome() = welcome; });
       std::set<uint64_t> held;
       for (const auto& assignment : message.hello().held()) held.insert(assignment.name().group());
-      for (const auto& [group, assignment] : leased) {   // a lease ends with its stream
+      for (const auto& [group, assignment] : leased) {  // a lease ends with its stream
         if (!held.contains(group) && !done.contains(group)) queue.push_back(assignment);
       }
     } else if (message.has_delivered()) {
@@ -98,8 +99,11 @@ class ActorTest : public ::testing::Test {
   ActorTest() {
     policy::TokenizerTraining training;
     training.vocab_size = 259;
-    EXPECT_TRUE(WriteFileAtomically(directory_ + "/tokenizer.json", *policy::TrainTokenizer({}, training)).ok());
-    EXPECT_TRUE(WriteFileAtomically(directory_ + "/config.json", policy::ModelConfigJson(model_)).ok());
+    EXPECT_TRUE(
+        WriteFileAtomically(directory_ + "/tokenizer.json", *policy::TrainTokenizer({}, training))
+            .ok());
+    EXPECT_TRUE(
+        WriteFileAtomically(directory_ + "/config.json", policy::ModelConfigJson(model_)).ok());
     learner_ = *RpcServer::Start({&weights_, &trajectories_}, "127.0.0.1:0");
     server_ = *RpcServer::Start({&coordinator_}, "127.0.0.1:0");
     v1::JobConfig config = FakeConfig();
@@ -117,8 +121,10 @@ class ActorTest : public ::testing::Test {
   }
   void Start(const std::string& name = "actor-0") {
     stop_ = false;
-    actor_ = std::make_unique<Actor>(ActorOptions{absl::StrCat("127.0.0.1:", server_->port()), name, 8}, actor_metrics_);
-    thread_ = std::thread([this] { EXPECT_TRUE(actor_->Run([this] { return stop_.load(); }).ok()); });
+    actor_ = std::make_unique<Actor>(
+        ActorOptions{absl::StrCat("127.0.0.1:", server_->port()), name, 8}, actor_metrics_);
+    thread_ =
+        std::thread([this] { EXPECT_TRUE(actor_->Run([this] { return stop_.load(); }).ok()); });
   }
   void Stop() {
     stop_ = true;
@@ -128,7 +134,8 @@ class ActorTest : public ::testing::Test {
   std::map<std::pair<uint64_t, uint32_t>, std::string> TakenBytes() {
     std::map<std::pair<uint64_t, uint32_t>, std::string> bytes;
     std::lock_guard lock(trajectories_.mu);
-    for (const auto& [key, trajectory] : trajectories_.taken) bytes[key] = trajectory.SerializeAsString();
+    for (const auto& [key, trajectory] : trajectories_.taken)
+      bytes[key] = trajectory.SerializeAsString();
     return bytes;
   }
 
@@ -148,7 +155,8 @@ class ActorTest : public ::testing::Test {
 TEST_F(ActorTest, PlaysGroupsWithTheVersionsTheyNameAndDeliversThem) {
   weights_.Publish(model_, 0);
   weights_.Publish(model_, 1);
-  for (uint64_t group = 0; group < 6; ++group) coordinator_.queue.push_back(FakeAssignment(group, group / 3));
+  for (uint64_t group = 0; group < 6; ++group)
+    coordinator_.queue.push_back(FakeAssignment(group, group / 3));
   Start();
   ASSERT_TRUE(coordinator_.Wait([&] { return coordinator_.done.size() == 6; }));
   EXPECT_THAT(coordinator_.failures, SizeIs(0));
@@ -189,7 +197,9 @@ TEST_F(ActorTest, EvaluationResultsAreSentAgainUntilAcknowledged) {
     assignment.set_evaluation(true);
     assignment.set_split("test");
     assignment.set_row(1);
-    assignment.set_mode(group % 3 == 0 ? v1::SAMPLE : group % 3 == 1 ? v1::GREEDY : v1::RANDOM_VALID);
+    assignment.set_mode(group % 3 == 0   ? v1::SAMPLE
+                        : group % 3 == 1 ? v1::GREEDY
+                                         : v1::RANDOM_VALID);
     assignment.set_episodes(assignment.mode() == v1::GREEDY ? 1 : 4);
     coordinator_.queue.push_back(assignment);
   }
@@ -203,14 +213,16 @@ TEST_F(ActorTest, EvaluationResultsAreSentAgainUntilAcknowledged) {
 TEST_F(ActorTest, WorkGoesOnAfterTheStreamBroke) {
   weights_.Publish(model_, 0);
   coordinator_.queue.push_back(FakeAssignment(0));
-  coordinator_.queue.push_back(FakeAssignment(1, /*version=*/1));   // must wait for its version
+  coordinator_.queue.push_back(FakeAssignment(1, /*version=*/1));  // must wait for its version
   Start();
   ASSERT_TRUE(coordinator_.Wait([&] { return coordinator_.done.contains(0); }));
   coordinator_.last->Finish(absl::UnavailableError("restarting"));
   ASSERT_TRUE(coordinator_.Wait([&] { return coordinator_.hellos.size() == 2; }));
   ASSERT_EQ(coordinator_.hellos[1].held_size(), 1);
   EXPECT_EQ(coordinator_.hellos[1].held(0).name().group(), 1);
-  EXPECT_TRUE(coordinator_.Wait([&] { return coordinator_.heartbeat.waiting_for().find("policy version 1") != std::string::npos; }));
+  EXPECT_TRUE(coordinator_.Wait([&] {
+    return coordinator_.heartbeat.waiting_for().find("policy version 1") != std::string::npos;
+  }));
   weights_.Publish(model_, 1);
   EXPECT_TRUE(coordinator_.Wait([&] { return coordinator_.done.contains(1); }));
 }
@@ -224,7 +236,7 @@ TEST_F(ActorTest, AJobThatCannotBePlayedFailsWithItsReason) {
 }
 
 TEST_F(ActorTest, ARevokedArmIsDropped) {
-  coordinator_.queue.push_back(FakeAssignment(0));   // its version never comes
+  coordinator_.queue.push_back(FakeAssignment(0));  // its version never comes
   Start();
   const auto waits = [&] { return !coordinator_.heartbeat.waiting_for().empty(); };
   ASSERT_TRUE(coordinator_.Wait([&] { return coordinator_.queue.empty() && waits(); }));

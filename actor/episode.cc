@@ -13,7 +13,8 @@ double Now() { return absl::GetCurrentTimeNanos() * 1e-9; }
 
 }  // namespace
 
-absl::Status Episode::Start(const envs::TaskId& task, std::string_view instructions, std::string_view acceptance) {
+absl::Status Episode::Start(const envs::TaskId& task, std::string_view instructions,
+                            std::string_view acceptance) {
   const double start = Now();
   absl::StatusOr<envs::Turn> turn = instance_->Reset(task);
   environment_seconds_ += Now() - start;
@@ -21,9 +22,9 @@ absl::Status Episode::Start(const envs::TaskId& task, std::string_view instructi
   if (chat_ != nullptr) {
     prompt_ = chat_->Begin(instructions, acceptance, turn->observation);
     if (prompt_.size() >= options_.max_context_tokens) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the first prompt has ", prompt_.size(), " tokens, which leaves no room for a response: ",
-                       "policy.max_context_tokens is ", options_.max_context_tokens));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the first prompt has ", prompt_.size(), " tokens, which leaves no room for a response: ",
+          "policy.max_context_tokens is ", options_.max_context_tokens));
     }
   }
   observation_ = std::move(turn->observation);
@@ -51,7 +52,8 @@ absl::Status Episode::TakeRandomAction(RandomKey key) {
   return Act(action, action, /*stopped=*/true);
 }
 
-absl::Status Episode::Act(const std::string& response, absl::StatusOr<std::string> action, bool stopped) {
+absl::Status Episode::Act(const std::string& response, absl::StatusOr<std::string> action,
+                          bool stopped) {
   envs::Turn turn;
   if (action.ok()) {
     const double start = Now();

@@ -20,26 +20,29 @@ namespace sojourn::actor {
 struct EpisodeOptions {
   uint32_t max_turns = 0;
   size_t max_context_tokens = 0;
-  double invalid_action_reward = 0;   // <= 0; added to the turn's reward that is trained on
-  bool transcript = false;            // keep the text
+  double invalid_action_reward = 0;  // <= 0; added to the turn's reward that is trained on
+  bool transcript = false;           // keep the text
 };
 
-// A state machine: Start, then TakeResponse (or TakeRandomAction) until done(). An error of any of these
-// means that the task cannot be played, by anyone.
+// A state machine: Start, then TakeResponse (or TakeRandomAction) until done(). An error of any of
+// these means that the task cannot be played, by anyone.
 class Episode {
  public:
   // Without a chat format no tokens are made: for random actions.
-  Episode(std::unique_ptr<envs::Instance> instance, const policy::ChatFormat* chat, EpisodeOptions options)
+  Episode(std::unique_ptr<envs::Instance> instance, const policy::ChatFormat* chat,
+          EpisodeOptions options)
       : instance_(std::move(instance)), chat_(chat), options_(options) {}
 
-  // InvalidArgument when the task does not exist, or its first prompt leaves no room for a response.
-  absl::Status Start(const envs::TaskId& task, std::string_view instructions, std::string_view acceptance);
+  // InvalidArgument when the task does not exist, or its first prompt leaves no room for a
+  // response.
+  absl::Status Start(const envs::TaskId& task, std::string_view instructions,
+                     std::string_view acceptance);
 
   // What the policy reads next: at first the conversation's beginning, then the latest observation.
   const std::vector<int32_t>& prompt() const { return prompt_; }
 
-  // Takes the answer to prompt() and plays the action in it. An action that cannot be read or done is
-  // part of the game, not an error.
+  // Takes the answer to prompt() and plays the action in it. An action that cannot be read or done
+  // is part of the game, not an error.
   absl::Status TakeResponse(const policy::Response& response);
 
   // Plays one of the valid actions, each equally likely.
@@ -51,10 +54,15 @@ class Episode {
   uint32_t invalid_actions() const { return invalid_actions_; }
   bool success() const { return success_; }
   bool truncated() const { return truncated_; }
-  double environment_reward() const { return environment_reward_; }   // without invalid_action_reward
-  double environment_seconds() const { return environment_seconds_; }   // spent in the instance so far
+  double environment_reward() const {
+    return environment_reward_;
+  }  // without invalid_action_reward
+  double environment_seconds() const {
+    return environment_seconds_;
+  }  // spent in the instance so far
 
-  // The fields that the episode decides; the others are the caller's. Once, when done: tokens are moved.
+  // The fields that the episode decides; the others are the caller's. Once, when done: tokens are
+  // moved.
   void MoveInto(v1::Trajectory& trajectory);
   void MoveInto(v1::EpisodeResult& result);
   std::unique_ptr<envs::Instance> ReleaseInstance() { return std::move(instance_); }
@@ -67,8 +75,8 @@ class Episode {
   const EpisodeOptions options_;
 
   std::vector<int32_t> prompt_;
-  std::string observation_;           // kept for the transcript
-  std::vector<int32_t> tokens_;       // with loss_mask_ and logprobs_: prompts and responses so far
+  std::string observation_;      // kept for the transcript
+  std::vector<int32_t> tokens_;  // with loss_mask_ and logprobs_: prompts and responses so far
   std::string loss_mask_;
   std::vector<float> logprobs_;
   std::vector<double> turn_rewards_;

@@ -24,8 +24,10 @@ class Toy : public envs::Instance {
   absl::StatusOr<envs::Turn> Step(std::string_view action) override {
     ++steps;
     if (action == "break") return absl::InternalError("broken");
-    if (action == "win") return envs::Turn{.observation = "won", .reward = 1, .done = true, .success = true};
-    if (action.substr(0, 3) == "bad") return envs::Turn{.observation = "cannot", .invalid_action = true};
+    if (action == "win")
+      return envs::Turn{.observation = "won", .reward = 1, .done = true, .success = true};
+    if (action.substr(0, 3) == "bad")
+      return envs::Turn{.observation = "cannot", .invalid_action = true};
     return envs::Turn{.observation = absl::StrCat("did ", action), .reward = 0.125};
   }
   std::vector<std::string> ValidActions() const override { return {"left", "right", "win"}; }
@@ -35,7 +37,8 @@ class Toy : public envs::Instance {
 
 class EpisodeTest : public ::testing::Test {
  protected:
-  Episode Make(EpisodeOptions options = {.max_turns = 5, .max_context_tokens = 4096, .invalid_action_reward = -0.25}) {
+  Episode Make(EpisodeOptions options = {
+                   .max_turns = 5, .max_context_tokens = 4096, .invalid_action_reward = -0.25}) {
     auto toy = std::make_unique<Toy>();
     toy_ = toy.get();
     return Episode(std::move(toy), &chat_, options);
@@ -58,7 +61,8 @@ class EpisodeTest : public ::testing::Test {
 TEST_F(EpisodeTest, WhatWasSampledIsWhatIsRecorded) {
   Episode episode = Make();
   ASSERT_TRUE(episode.Start({envs::Split::kTrain, 1, 7}, "Play.", "OK.").ok());
-  const auto first = Say("Thought: a\nAction: left"), second = Say("Action: turn", /*stopped=*/false), third = Say("Action: win");
+  const auto first = Say("Thought: a\nAction: left"),
+             second = Say("Action: turn", /*stopped=*/false), third = Say("Action: win");
   for (const auto& response : {first, second, third}) {
     ASSERT_FALSE(episode.done());
     ASSERT_TRUE(episode.TakeResponse(response).ok());
@@ -83,13 +87,15 @@ TEST_F(EpisodeTest, WhatWasSampledIsWhatIsRecorded) {
   std::vector<float> expected_logprobs;
   for (const auto& response : {first, second, third}) {
     expected.insert(expected.end(), response.tokens.begin(), response.tokens.end());
-    expected_logprobs.insert(expected_logprobs.end(), response.logprobs.begin(), response.logprobs.end());
+    expected_logprobs.insert(expected_logprobs.end(), response.logprobs.begin(),
+                             response.logprobs.end());
   }
   EXPECT_EQ(sampled, expected);
   EXPECT_EQ(logprobs, expected_logprobs);
   EXPECT_EQ(tokenizer_->Decode(all, /*with_special=*/true),
             "<|im_start|>user\nPlay.<|im_end|>\n<|im_start|>assistant\nOK.<|im_end|>\n"
-            "<|im_start|>user\ntask 7<|im_end|>\n<|im_start|>assistant\nThought: a\nAction: left<|im_end|>\n"
+            "<|im_start|>user\ntask 7<|im_end|>\n<|im_start|>assistant\nThought: a\nAction: "
+            "left<|im_end|>\n"
             "<|im_start|>user\ndid left<|im_end|>\n<|im_start|>assistant\nAction: turn<|im_end|>\n"
             "<|im_start|>user\ndid turn<|im_end|>\n<|im_start|>assistant\nAction: win<|im_end|>");
   EXPECT_THAT(trajectory.turn_rewards(), ElementsAre(0.125, 0.125, 1));
@@ -127,7 +133,8 @@ TEST_F(EpisodeTest, TheContextsEndTruncatesBeforeAnObservationThatDoesNotFit) {
   v1::Trajectory trajectory;
   episode.MoveInto(trajectory);
   EXPECT_LE(trajectory.tokens_size(), 200);
-  EXPECT_EQ(trajectory.loss_mask().back(), 1);   // ends with a response, not with an unread observation
+  EXPECT_EQ(trajectory.loss_mask().back(),
+            1);  // ends with a response, not with an unread observation
 }
 
 TEST_F(EpisodeTest, AFirstPromptThatDoesNotFitCannotBePlayed) {
@@ -189,7 +196,8 @@ TEST_F(EpisodeTest, RandomActionsNeedNoTokensAndFollowTheirKey) {
   const auto play = [&](uint64_t seed) {
     Episode episode(std::make_unique<Toy>(), nullptr, {.max_turns = 20, .transcript = true});
     EXPECT_TRUE(episode.Start({}, "", "").ok());
-    while (!episode.done()) EXPECT_TRUE(episode.TakeRandomAction(RandomKey(seed).With(episode.turns())).ok());
+    while (!episode.done())
+      EXPECT_TRUE(episode.TakeRandomAction(RandomKey(seed).With(episode.turns())).ok());
     v1::EpisodeResult result;
     episode.MoveInto(result);
     EXPECT_EQ(result.tokens(), 0);

@@ -1,4 +1,5 @@
-// What the actor's tests play with: a tokenizer, a job over real environments, and a scripted engine.
+// What the actor's tests play with: a tokenizer, a job over real environments, and a scripted
+// engine.
 #ifndef SOJOURN_ACTOR_FAKE_JOB_H_
 #define SOJOURN_ACTOR_FAKE_JOB_H_
 
@@ -54,15 +55,19 @@ inline v1::Assignment FakeAssignment(uint64_t group, uint64_t version = 0) {
   return assignment;
 }
 
-// Answers every request at the next step, with what `answer` makes of (episode's tokens so far, its key).
+// Answers every request at the next step, with what `answer` makes of (episode's tokens so far, its
+// key).
 class FakeEngine : public policy::Engine {
  public:
-  using Answer = std::function<std::pair<std::vector<int32_t>, bool>(const std::vector<int32_t>&, RandomKey)>;
-  FakeEngine(policy::EngineOptions options, Answer answer) : options_(options), answer_(std::move(answer)) {}
+  using Answer =
+      std::function<std::pair<std::vector<int32_t>, bool>(const std::vector<int32_t>&, RandomKey)>;
+  FakeEngine(policy::EngineOptions options, Answer answer)
+      : options_(options), answer_(std::move(answer)) {}
 
   absl::Status SetModel(std::shared_ptr<const policy::Model>) override { return absl::OkStatus(); }
   absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt, int n) override {
-    if (live_.size() + n > static_cast<size_t>(options_.max_episodes)) return absl::ResourceExhaustedError("too many");
+    if (live_.size() + n > static_cast<size_t>(options_.max_episodes))
+      return absl::ResourceExhaustedError("too many");
     std::vector<int64_t> ids;
     for (int i = 0; i < n; ++i) {
       live_[next_].assign(prompt.begin(), prompt.end());
@@ -89,7 +94,8 @@ class FakeEngine : public policy::Engine {
     for (auto& [episode, request] : requests_) {
       policy::Response response{.episode = episode};
       std::tie(response.tokens, response.stopped) = answer_(live_[episode], request.key);
-      for (const int32_t token : response.tokens) response.logprobs.push_back(-0.001f * token - 0.5f);
+      for (const int32_t token : response.tokens)
+        response.logprobs.push_back(-0.001f * token - 0.5f);
       live_[episode].insert(live_[episode].end(), response.tokens.begin(), response.tokens.end());
       responses.push_back(std::move(response));
     }

@@ -1,4 +1,5 @@
-// A learner for tests: hands out a tiny random model and keeps the trajectories that it acknowledges.
+// A learner for tests: hands out a tiny random model and keeps the trajectories that it
+// acknowledges.
 #ifndef SOJOURN_ACTOR_FAKE_LEARNER_H_
 #define SOJOURN_ACTOR_FAKE_LEARNER_H_
 
@@ -61,7 +62,8 @@ class FakeWeights : public v1::WeightsService::CallbackService {
     versions_[version] = {manifest, bytes};
   }
 
-  grpc::ServerUnaryReactor* GetManifest(grpc::CallbackServerContext* context, const v1::WeightsRequest* request,
+  grpc::ServerUnaryReactor* GetManifest(grpc::CallbackServerContext* context,
+                                        const v1::WeightsRequest* request,
                                         v1::WeightsManifest* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     std::lock_guard lock(mu_);
@@ -84,8 +86,8 @@ class FakeWeights : public v1::WeightsService::CallbackService {
     return new Writer(versions_[request->version()].second, request->first_chunk(), breaks);
   }
 
-  std::function<void(v1::WeightsManifest&)> change_manifest;   // set before the first call
-  int break_transfers = 0;                                     // this many end after two chunks
+  std::function<void(v1::WeightsManifest&)> change_manifest;  // set before the first call
+  int break_transfers = 0;                                    // this many end after two chunks
   std::atomic<int> requests{0};
 
  private:
@@ -96,7 +98,8 @@ class FakeWeights : public v1::WeightsService::CallbackService {
       WriteNext();
     }
     void WriteNext() {
-      if (next_ == end_) return Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "broken transfer"));
+      if (next_ == end_)
+        return Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "broken transfer"));
       if (size_t{next_} * kChunk >= bytes_.size()) return Finish(grpc::Status::OK);
       chunk_.set_index(next_);
       chunk_.set_data(bytes_.substr(size_t{next_} * kChunk, kChunk));
@@ -119,7 +122,8 @@ class FakeWeights : public v1::WeightsService::CallbackService {
 class FakeTrajectories : public v1::TrajectoryService::CallbackService {
  public:
   using Server = BidiServer<v1::Trajectory, v1::TrajectoryAck>;
-  grpc::ServerBidiReactor<v1::Trajectory, v1::TrajectoryAck>* Stream(grpc::CallbackServerContext* context) override {
+  grpc::ServerBidiReactor<v1::Trajectory, v1::TrajectoryAck>* Stream(
+      grpc::CallbackServerContext* context) override {
     return Server::Accept(context, [this](std::shared_ptr<Server> stream) {
       Server::Handlers handlers;
       handlers.on_read = [this, stream](v1::Trajectory trajectory) {

@@ -53,15 +53,18 @@ void FleetSession::Reconnect() {
 std::pair<std::string, absl::Duration> FleetSession::waiting_for() const {
   std::lock_guard lock(mu_);
   if (welcomed_) return {"", absl::ZeroDuration()};
-  return {absl::StrCat("coordinator ", coordinator_, ", which ", trouble_), absl::Now() - trouble_since_};
+  return {absl::StrCat("coordinator ", coordinator_, ", which ", trouble_),
+          absl::Now() - trouble_since_};
 }
 
 void FleetSession::OnMessage(v1::CoordinatorToActor message) {
   if (message.has_welcome()) {
     std::lock_guard lock(mu_);
     welcomed_ = true;
+    trouble_ = "broke the stream";
     backoff_.Reset();
-    if (message.welcome().lease_ms() > 0) beat_ = absl::Milliseconds(std::max(1u, message.welcome().lease_ms() / 4));
+    if (message.welcome().lease_ms() > 0)
+      beat_ = absl::Milliseconds(std::max(1u, message.welcome().lease_ms() / 4));
     changed_.notify_all();
   }
   handlers_.message(std::move(message));
@@ -69,8 +72,10 @@ void FleetSession::OnMessage(v1::CoordinatorToActor message) {
 
 void FleetSession::Run() {
   std::unique_lock lock(mu_);
-  const auto wait = [&](absl::Duration time, auto until) { return changed_.wait_for(lock, absl::ToChronoMilliseconds(time), until); };
-  std::string logged;                                    // one line for the same trouble again and again
+  const auto wait = [&](absl::Duration time, auto until) {
+    return changed_.wait_for(lock, absl::ToChronoMilliseconds(time), until);
+  };
+  std::string logged;  // one line for the same trouble again and again
   while (!stopping_) {
     ended_ = false;
     lock.unlock();
@@ -79,22 +84,28 @@ void FleetSession::Run() {
     handlers.on_done = [this](const absl::Status& status) {
       std::lock_guard done_lock(mu_);
       if (welcomed_) trouble_since_ = absl::Now();
-      if (!absl::IsCancelled(status)) trouble_ = status.ok() ? "closed the stream" : "broke the stream: " + status.ToString();
+      if (!absl::IsCancelled(status))
+        trouble_ = status.ok() ? "closed the stream" : "broke the stream: " + status.ToString();
       welcomed_ = false;
       ended_ = true;
       changed_.notify_all();
     };
     auto stream = std::make_shared<Client>(
-        [this](grpc::ClientContext* context, Client::Reactor* reactor) { stub_->async()->Act(context, reactor); },
+        [this](grpc::ClientContext* context, Client::Reactor* reactor) {
+          stub_->async()->Act(context, reactor);
+        },
         std::move(handlers), BidiOptions{.max_queued = 1 << 16});
     v1::ActorMessage hello;
     *hello.mutable_hello() = handlers_.hello();
-    (void)stream->Write(std::move(hello));               // a stream that is over says so in on_done
     lock.lock();
-    stream_ = stream;
+    stream_ = stream;  // before hello: the welcome may come at once
+    lock.unlock();
+    (void)stream->Write(std::move(hello));  // a stream that is over says so in on_done
+    lock.lock();
 
     if (!wait(kWelcomeTimeout, [&] { return stopping_ || ended_ || welcomed_; })) {
-      trouble_ = absl::StrCat("did not answer hello within ", absl::FormatDuration(kWelcomeTimeout));
+      trouble_ =
+          absl::StrCat("did not answer hello within ", absl::FormatDuration(kWelcomeTimeout));
     } else if (welcomed_) {
       logged.clear();
       spdlog::info("joined the fleet of coordinator {}", coordinator_);
@@ -111,12 +122,12 @@ void FleetSession::Run() {
     reconnect_ = false;
     stream_ = nullptr;
     lock.unlock();
-    if (stopping) {                                      // what is queued is written first
+    if (stopping) {  // what is queued is written first
       stream->Finish();
       stream->WaitDone(absl::Seconds(1));
     }
     stream->Cancel();
-    stream->WaitDone(absl::InfiniteDuration());          // a cancelled call always ends
+    stream->WaitDone(absl::InfiniteDuration());  // a cancelled call always ends
     stream.reset();
     lock.lock();
     welcomed_ = false;

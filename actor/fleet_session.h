@@ -23,15 +23,15 @@ namespace sojourn::actor {
 class FleetSession {
  public:
   struct Handlers {
-    std::function<v1::ActorHello()> hello;                     // on the session's thread, for each stream
-    std::function<void(v1::CoordinatorToActor)> message;       // on gRPC's threads; must not block
-    std::function<v1::Heartbeat()> heartbeat;                  // on the session's thread
+    std::function<v1::ActorHello()> hello;  // on the session's thread, for each stream
+    std::function<void(v1::CoordinatorToActor)> message;  // on gRPC's threads; must not block
+    std::function<v1::Heartbeat()> heartbeat;             // on the session's thread
   };
   FleetSession(const std::string& coordinator, RandomKey jitter, Handlers handlers);
-  ~FleetSession();                                             // ends the stream
+  ~FleetSession();  // ends the stream
 
-  // Unavailable when there is no stream, or it is not welcomed yet: what must not be lost is sent again
-  // after the next welcome.
+  // Unavailable when there is no stream, or it is not welcomed yet: what must not be lost is sent
+  // again after the next welcome.
   absl::Status Send(v1::ActorMessage message);
 
   // Leaves and joins again: the next hello says what is still held, the rest goes to others.
@@ -50,7 +50,7 @@ class FleetSession {
   const Handlers handlers_;
   std::unique_ptr<v1::FleetService::Stub> stub_;
 
-  mutable std::mutex mu_;             // guards what follows
+  mutable std::mutex mu_;  // guards what follows
   std::condition_variable changed_;
   bool stopping_ = false, ended_ = false, welcomed_ = false, reconnect_ = false;
   std::shared_ptr<Client> stream_;

@@ -15,7 +15,8 @@ using Server = BidiServer<v1::ActorMessage, v1::CoordinatorToActor>;
 
 class FakeCoordinator : public v1::FleetService::CallbackService {
  public:
-  grpc::ServerBidiReactor<v1::ActorMessage, v1::CoordinatorToActor>* Act(grpc::CallbackServerContext* context) override {
+  grpc::ServerBidiReactor<v1::ActorMessage, v1::CoordinatorToActor>* Act(
+      grpc::CallbackServerContext* context) override {
     return Server::Accept(context, [this](std::shared_ptr<Server> stream) {
       Server::Handlers handlers;
       handlers.on_read = [this, stream](v1::ActorMessage message) {
@@ -61,7 +62,8 @@ class FleetSessionTest : public ::testing::Test {
     };
     handlers.heartbeat = [] { return v1::Heartbeat(); };
     handlers.message = [](v1::CoordinatorToActor) {};
-    return std::make_unique<FleetSession>(absl::StrCat("127.0.0.1:", server_->port()), RandomKey(1), std::move(handlers));
+    return std::make_unique<FleetSession>(absl::StrCat("127.0.0.1:", server_->port()), RandomKey(1),
+                                          std::move(handlers));
   }
 
   FakeCoordinator coordinator_;
@@ -70,7 +72,8 @@ class FleetSessionTest : public ::testing::Test {
 
 TEST_F(FleetSessionTest, SaysHelloAndBeats) {
   const auto session = Join();
-  EXPECT_TRUE(coordinator_.Wait([&] { return coordinator_.hellos == 1 && coordinator_.beats >= 3; }));
+  EXPECT_TRUE(
+      coordinator_.Wait([&] { return coordinator_.hellos == 1 && coordinator_.beats >= 3; }));
   EXPECT_EQ(session->waiting_for().first, "");
   v1::ActorMessage message;
   message.set_credits(5);

@@ -19,8 +19,9 @@ absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Load(const v1::ActorWelcome&
   return Make(welcome.job_id(), welcome.config(), *std::move(tokenizer));
 }
 
-absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Make(const std::string& job_id, const v1::JobConfig& config,
-                                                         std::unique_ptr<policy::Tokenizer> tokenizer) {
+absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Make(
+    const std::string& job_id, const v1::JobConfig& config,
+    std::unique_ptr<policy::Tokenizer> tokenizer) {
   std::unique_ptr<JobSetup> setup(new JobSetup);
   setup->job_id_ = job_id;
   setup->config_ = config;
@@ -29,10 +30,11 @@ absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Make(const std::string& job_
   if (!chat.ok()) return chat.status();
   setup->chat_ = *std::move(chat);
   for (const v1::Environment& environment : config.environments()) {
-    auto made = envs::Make(environment.type(), envs::Options(environment.options().begin(), environment.options().end()));
+    auto made = envs::Make(environment.type(), envs::Options(environment.options().begin(),
+                                                             environment.options().end()));
     if (!made.ok()) {
-      return absl::Status(made.status().code(),
-                          absl::StrCat("environment \"", environment.name(), "\": ", made.status().message()));
+      return absl::Status(made.status().code(), absl::StrCat("environment \"", environment.name(),
+                                                             "\": ", made.status().message()));
     }
     const std::string& name = environment.name().empty() ? environment.type() : environment.name();
     setup->environments_[name] = *std::move(made);
@@ -49,8 +51,10 @@ absl::StatusOr<envs::Environment*> JobSetup::FindEnvironment(const std::string& 
   const auto found = environments_.find(name);
   if (found != environments_.end()) return found->second.get();
   return absl::NotFoundError(absl::StrCat(
-      "the job has no environment \"", name, "\"; it has: ",
-      absl::StrJoin(environments_, ", ", [](std::string* out, const auto& entry) { *out += entry.first; })));
+      "the job has no environment \"", name,
+      "\"; it has: ", absl::StrJoin(environments_, ", ", [](std::string* out, const auto& entry) {
+        *out += entry.first;
+      })));
 }
 
 }  // namespace sojourn::actor

@@ -18,18 +18,20 @@ namespace sojourn::actor {
 
 class JobSetup {
  public:
-  // Makes the job's environments and reads the starting policy's tokenizer. Errors name what is missing.
+  // Makes the job's environments and reads the starting policy's tokenizer. Errors name what is
+  // missing.
   static absl::StatusOr<std::unique_ptr<JobSetup>> Load(const v1::ActorWelcome& welcome);
 
   // For tests: with a tokenizer that no file holds.
-  static absl::StatusOr<std::unique_ptr<JobSetup>> Make(const std::string& job_id, const v1::JobConfig& config,
-                                                        std::unique_ptr<policy::Tokenizer> tokenizer);
+  static absl::StatusOr<std::unique_ptr<JobSetup>> Make(
+      const std::string& job_id, const v1::JobConfig& config,
+      std::unique_ptr<policy::Tokenizer> tokenizer);
 
   const std::string& job_id() const { return job_id_; }
   const v1::JobConfig& config() const { return config_; }
   const policy::ChatFormat& chat() const { return *chat_; }
   const policy::Tokenizer& tokenizer() const { return *tokenizer_; }
-  int largest_group() const;          // episodes
+  int largest_group() const;  // episodes
 
   // NotFound lists the job's environments.
   absl::StatusOr<envs::Environment*> FindEnvironment(const std::string& name) const;
@@ -43,7 +45,8 @@ class JobSetup {
   std::map<std::string, std::unique_ptr<envs::Environment>> environments_;
 };
 
-// Where the starting policy is: its path as it stands, or within the run's directory when it is relative.
+// Where the starting policy is: its path as it stands, or within the run's directory when it is
+// relative.
 std::string PolicyDirectory(const v1::ActorWelcome& welcome);
 
 }  // namespace sojourn::actor

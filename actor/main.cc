@@ -31,7 +31,7 @@ absl::Status Run(const Flags& flags) {
     if (!port.ok()) return port.status();
     spdlog::info("metrics at {}:{}", host, *port);
   }
-  auto health = RpcServer::Start({}, flags.listen);   // health checks and reflection alone
+  auto health = RpcServer::Start({}, flags.listen);  // health checks and reflection alone
   if (!health.ok()) return health.status();
   spdlog::info("health at {}:{}", host, (*health)->port());
   actor::ActorMetrics actor_metrics(metrics);
@@ -47,14 +47,26 @@ int main(int argc, char** argv) {
   InstallShutdown();
   Flags flags;
   flags.actor.name = absl::StrCat("actor-", getpid());
-  CLI::App app("Plays episodes for a coordinator; normally started by `sojourn run` or a cluster's scheduler.");
-  app.add_option("--coordinator", flags.actor.coordinator, "the coordinator's HOST:PORT")->required();
-  app.add_option("--name", flags.actor.name, "unique in the fleet; a name again takes its old stream's place");
-  app.add_option("--slots", flags.actor.slots, "episodes decoded at once")->capture_default_str()->check(CLI::Range(1, 65536));
-  app.add_option("--threads", flags.threads, "for the model")->capture_default_str()->check(CLI::Range(1, 1024));
-  app.add_option("--listen", flags.listen, "HOST:PORT of health checks; port 0 picks one")->capture_default_str();
-  app.add_option("--metrics-port", flags.metrics_port, "serve /metrics here; 0 picks a port; absent: not served")->check(CLI::Range(0, 65535));
-  app.add_option("--log-level", flags.log_level, "debug, info, warning, error, off")->capture_default_str();
+  CLI::App app(
+      "Plays episodes for a coordinator; normally started by `sojourn run` or a cluster's "
+      "scheduler.");
+  app.add_option("--coordinator", flags.actor.coordinator, "the coordinator's HOST:PORT")
+      ->required();
+  app.add_option("--name", flags.actor.name,
+                 "unique in the fleet; a name again takes its old stream's place");
+  app.add_option("--slots", flags.actor.slots, "episodes decoded at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65536));
+  app.add_option("--threads", flags.threads, "for the model")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--listen", flags.listen, "HOST:PORT of health checks; port 0 picks one")
+      ->capture_default_str();
+  app.add_option("--metrics-port", flags.metrics_port,
+                 "serve /metrics here; 0 picks a port; absent: not served")
+      ->check(CLI::Range(0, 65535));
+  app.add_option("--log-level", flags.log_level, "debug, info, warning, error, off")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = Run(flags);
   if (!status.ok()) std::cerr << "sojourn-actor: " << status.ToString() << "\n";

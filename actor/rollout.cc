@@ -16,9 +16,9 @@ bool IsRandom(const v1::Assignment& assignment) { return assignment.mode() == v1
 
 struct Rollout::Group {
   v1::Assignment assignment;
-  std::vector<Episode> episodes;      // by member
-  std::vector<int64_t> ids;           // the engine's, by member; -1: closed
-  size_t left = 0;                    // members not finished
+  std::vector<Episode> episodes;  // by member
+  std::vector<int64_t> ids;       // the engine's, by member; -1: closed
+  size_t left = 0;                // members not finished
 };
 
 Rollout::Rollout(const JobSetup& setup, int slots, ActorMetrics& metrics, Sink sink)
@@ -30,7 +30,8 @@ policy::EngineOptions Rollout::engine_options() const {
   policy::EngineOptions options;
   options.slots = slots_;
   options.max_context_tokens = setup_.config().policy().max_context_tokens();
-  options.max_episodes = slots_ + setup_.largest_group() - 1;   // a group opens while one slot is free
+  options.max_episodes =
+      slots_ + setup_.largest_group() - 1;  // a group opens while one slot is free
   return options;
 }
 
@@ -111,7 +112,8 @@ size_t Rollout::queued_groups() const {
   return groups;
 }
 
-std::unique_ptr<envs::Instance> Rollout::TakeInstance(const std::string& name, envs::Environment& environment) {
+std::unique_ptr<envs::Instance> Rollout::TakeInstance(const std::string& name,
+                                                      envs::Environment& environment) {
   std::vector<std::unique_ptr<envs::Instance>>& spare = spare_instances_[name];
   if (spare.empty()) return environment.NewInstance();
   std::unique_ptr<envs::Instance> instance = std::move(spare.back());
@@ -124,19 +126,22 @@ void Rollout::CountEnvironmentTime(const Episode& episode, double before) {
 }
 
 absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignment assignment) {
-  const absl::StatusOr<envs::Environment*> environment = setup_.FindEnvironment(assignment.environment());
+  const absl::StatusOr<envs::Environment*> environment =
+      setup_.FindEnvironment(assignment.environment());
   if (!environment.ok()) return environment.status();
   const absl::StatusOr<envs::Split> split = envs::ParseSplit(assignment.split());
   if (!split.ok()) return split.status();
   if (!assignment.variant().empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("unknown variant \"", assignment.variant(), "\""));
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown variant \"", assignment.variant(), "\""));
   }
   if (IsRandom(assignment) && !assignment.evaluation()) {
     return absl::InvalidArgumentError("random actions cannot be trained on");
   }
-  if (assignment.episodes() == 0 || assignment.episodes() > static_cast<uint32_t>(setup_.largest_group())) {
-    return absl::InvalidArgumentError(absl::StrCat("a group of ", assignment.episodes(), " episodes; expected 1 to ",
-                                                   setup_.largest_group()));
+  if (assignment.episodes() == 0 ||
+      assignment.episodes() > static_cast<uint32_t>(setup_.largest_group())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a group of ", assignment.episodes(), " episodes; expected 1 to ", setup_.largest_group()));
   }
   if (assignment.max_turns() == 0) return absl::InvalidArgumentError("max_turns is 0");
   const v1::JobConfig& config = setup_.config();
@@ -149,11 +154,12 @@ absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignme
     options.max_context_tokens = config.policy().max_context_tokens();
     options.invalid_action_reward = config.rollout().invalid_action_reward();
     options.transcript = assignment.want_transcript() && member == 0;
-    Episode& episode = group->episodes.emplace_back(TakeInstance(assignment.environment(), **environment),
-                                                    IsRandom(assignment) ? nullptr : &setup_.chat(), options);
+    Episode& episode =
+        group->episodes.emplace_back(TakeInstance(assignment.environment(), **environment),
+                                     IsRandom(assignment) ? nullptr : &setup_.chat(), options);
     const absl::Status status =
-        episode.Start({*split, assignment.difficulty(), assignment.task_index()}, instructions ? spec.instructions : "",
-                      instructions ? spec.acceptance : "");
+        episode.Start({*split, assignment.difficulty(), assignment.task_index()},
+                      instructions ? spec.instructions : "", instructions ? spec.acceptance : "");
     CountEnvironmentTime(episode, 0);
     if (!status.ok()) return status;
   }
@@ -192,7 +198,8 @@ absl::Status Rollout::OpenGroup(v1::Assignment assignment) {
   groups_[group] = *std::move(started);
   if (!ids.ok()) return ids.status();
   group->ids = *ids;
-  for (uint32_t member = 0; member < group->ids.size(); ++member) live_[group->ids[member]] = {group, member};
+  for (uint32_t member = 0; member < group->ids.size(); ++member)
+    live_[group->ids[member]] = {group, member};
   for (uint32_t member = 0; member < group->ids.size(); ++member) {
     const absl::Status status = Respond(group->ids[member], {group, member});
     if (!status.ok()) return status;
@@ -205,7 +212,7 @@ absl::Status Rollout::Respond(int64_t id, const Seat& seat) {
   const v1::Rollout& rollout = setup_.config().rollout();
   const Episode& episode = seat.group->episodes[seat.member];
   policy::ResponseRequest request;
-  if (episode.turns() > 0) request.prompt = episode.prompt();   // the first one was opened with
+  if (episode.turns() > 0) request.prompt = episode.prompt();  // the first one was opened with
   if (assignment.mode() == v1::GREEDY) {
     request.sampling.temperature = 0;
   } else {
@@ -266,7 +273,8 @@ absl::StatusOr<bool> Rollout::Step() {
   metrics_.CountEngine(stats, engine_->stats());
   for (const policy::Response& response : *responses) {
     const auto found = live_.find(response.episode);
-    if (found == live_.end()) continue;   // its group failed on account of another member, just before
+    if (found == live_.end())
+      continue;  // its group failed on account of another member, just before
     const Seat seat = found->second;
     Episode& episode = seat.group->episodes[seat.member];
     const double before = episode.environment_seconds();
@@ -294,9 +302,12 @@ void Rollout::HandOut(Group& group, uint32_t member) {
   const v1::Assignment& assignment = group.assignment;
   Episode& episode = group.episodes[member];
   metrics_.CountEpisode(assignment.environment(), assignment.difficulty(),
-                        {.turns = episode.turns(), .tokens = episode.generated_tokens(),
-                         .invalid_actions = episode.invalid_actions(), .reward = episode.environment_reward(),
-                         .success = episode.success(), .truncated = episode.truncated()});
+                        {.turns = episode.turns(),
+                         .tokens = episode.generated_tokens(),
+                         .invalid_actions = episode.invalid_actions(),
+                         .reward = episode.environment_reward(),
+                         .success = episode.success(),
+                         .truncated = episode.truncated()});
   if (assignment.evaluation()) {
     v1::EpisodeResult result;
     *result.mutable_name() = assignment.name();
@@ -321,10 +332,11 @@ void Rollout::HandOut(Group& group, uint32_t member) {
 }
 
 void Rollout::Fail(const v1::Assignment& assignment, const absl::Status& status) {
-  sink_.failed(assignment,
-               absl::Status(status.code(), absl::StrCat(assignment.environment(), ", ", assignment.split(), ", difficulty ",
-                                                        assignment.difficulty(), ", task ", assignment.task_index(), ": ",
-                                                        status.message())));
+  sink_.failed(
+      assignment,
+      absl::Status(status.code(), absl::StrCat(assignment.environment(), ", ", assignment.split(),
+                                               ", difficulty ", assignment.difficulty(), ", task ",
+                                               assignment.task_index(), ": ", status.message())));
 }
 
 void Rollout::Forget(Group* group) {

@@ -1,4 +1,5 @@
-// Plays groups: admits them to the engine, moves every live episode on, and hands out what is finished.
+// Plays groups: admits them to the engine, moves every live episode on, and hands out what is
+// finished.
 #ifndef SOJOURN_ACTOR_ROLLOUT_H_
 #define SOJOURN_ACTOR_ROLLOUT_H_
 
@@ -30,15 +31,15 @@ struct PolicyName {
   auto operator<=>(const PolicyName&) const = default;
 };
 
-// Invariant: an engine plays one policy, and a group is played with the policy that its assignment names.
-// Groups of the lowest (arm, version) go first; the engine changes when none of another one is live.
-// Not thread-safe.
+// Invariant: an engine plays one policy, and a group is played with the policy that its assignment
+// names. Groups of the lowest (arm, version) go first; the engine changes when none of another one
+// is live. Not thread-safe.
 class Rollout {
  public:
   struct Sink {
-    std::function<void(uint32_t learner_rank, v1::Trajectory)> trajectory;         // training
-    std::function<void(v1::EpisodeResult)> result;                                 // evaluation
-    std::function<void(const v1::Assignment&, const absl::Status&)> failed;        // can never be played
+    std::function<void(uint32_t learner_rank, v1::Trajectory)> trajectory;   // training
+    std::function<void(v1::EpisodeResult)> result;                           // evaluation
+    std::function<void(const v1::Assignment&, const absl::Status&)> failed;  // can never be played
   };
 
   // References must outlive the rollout.
@@ -49,22 +50,25 @@ class Rollout {
   policy::EngineOptions engine_options() const;
 
   void Add(v1::Assignment assignment);
-  void Drop(uint32_t arm);            // groups of the arm, live and waiting, are forgotten
+  void Drop(uint32_t arm);  // groups of the arm, live and waiting, are forgotten
 
-  // The policy that must be there for work to go on: the engine holds another one, or there is none.
+  // The policy that must be there for work to go on: the engine holds another one, or there is
+  // none.
   std::optional<PolicyName> MissingPolicy() const;
   // The policies that waiting groups need, lowest first, without the engine's own.
   std::vector<PolicyName> NextPolicies() const;
   // Only when MissingPolicy() names it.
   void SetEngine(const PolicyName& name, std::unique_ptr<policy::Engine> engine);
-  std::unique_ptr<policy::Engine> TakeEngine() { return std::move(engine_); }   // null when there is none
+  std::unique_ptr<policy::Engine> TakeEngine() {
+    return std::move(engine_);
+  }  // null when there is none
 
   // For MissingPolicy(): its groups are given back, or the first of them is handed out as failed.
   std::vector<v1::Assignment> GiveBack(const PolicyName& name);
   void FailNext(const absl::Status& status);
 
-  // Does a piece of work; false when there was nothing to do. An error is the engine's: it is given up
-  // with its episodes, whose groups start again.
+  // Does a piece of work; false when there was nothing to do. An error is the engine's: it is given
+  // up with its episodes, whose groups start again.
   absl::StatusOr<bool> Step();
 
   size_t live_episodes() const { return live_.size(); }
@@ -73,12 +77,12 @@ class Rollout {
 
  private:
   struct Group;
-  struct Seat {                       // where an engine's episode belongs
+  struct Seat {  // where an engine's episode belongs
     Group* group;
     uint32_t member;
   };
 
-  v1::Assignment PopNext();           // of the lowest policy; the queue must not be empty
+  v1::Assignment PopNext();  // of the lowest policy; the queue must not be empty
   absl::StatusOr<std::unique_ptr<Group>> StartGroup(v1::Assignment assignment);
   absl::Status OpenGroup(v1::Assignment assignment);
   void PlayRandomly(v1::Assignment assignment);
@@ -86,7 +90,8 @@ class Rollout {
   void HandOut(Group& group, uint32_t member);
   void Fail(const v1::Assignment& assignment, const absl::Status& status);
   void Forget(Group* group);
-  std::unique_ptr<envs::Instance> TakeInstance(const std::string& name, envs::Environment& environment);
+  std::unique_ptr<envs::Instance> TakeInstance(const std::string& name,
+                                               envs::Environment& environment);
   void CountEnvironmentTime(const Episode& episode, double before);
 
   const JobSetup& setup_;
@@ -95,11 +100,11 @@ class Rollout {
   const Sink sink_;
 
   std::map<PolicyName, std::deque<v1::Assignment>> queue_;
-  std::deque<v1::Assignment> random_queue_;     // RANDOM_VALID: need no policy
+  std::deque<v1::Assignment> random_queue_;  // RANDOM_VALID: need no policy
   std::unique_ptr<policy::Engine> engine_;
   PolicyName engine_policy_;
   std::map<Group*, std::unique_ptr<Group>> groups_;
-  std::unordered_map<int64_t, Seat> live_;      // by the engine's episode
+  std::unordered_map<int64_t, Seat> live_;  // by the engine's episode
   std::map<std::string, std::vector<std::unique_ptr<envs::Instance>>> spare_instances_;
 };
 

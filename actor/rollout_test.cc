@@ -27,7 +27,10 @@ class RolloutTest : public ::testing::Test {
     setup_ = *std::move(setup);
     rollout_ = std::make_unique<Rollout>(
         *setup_, slots, actor_metrics_,
-        Rollout::Sink{[this](uint32_t rank, v1::Trajectory t) { ranks_.push_back(rank); trajectories_.push_back(std::move(t)); },
+        Rollout::Sink{[this](uint32_t rank, v1::Trajectory t) {
+                        ranks_.push_back(rank);
+                        trajectories_.push_back(std::move(t));
+                      },
                       [this](v1::EpisodeResult r) { results_.push_back(std::move(r)); },
                       [this](const v1::Assignment& a, const absl::Status& s) {
                         failures_.push_back(absl::StrCat(a.name().group(), ": ", s.message()));
@@ -38,7 +41,8 @@ class RolloutTest : public ::testing::Test {
   FakeEngine::Answer Actions() {
     return [this](const std::vector<int32_t>&, RandomKey key) {
       const char* actions[] = {"turn left", "move forward", "go to red ball 1"};
-      auto tokens = setup_->tokenizer().Encode(envs::FormatReAct("hm", actions[Random(key).Below(3)]));
+      auto tokens =
+          setup_->tokenizer().Encode(envs::FormatReAct("hm", actions[Random(key).Below(3)]));
       tokens.push_back(setup_->chat().stop_token());
       return std::pair(tokens, true);
     };
@@ -62,7 +66,8 @@ class RolloutTest : public ::testing::Test {
 
   std::map<std::pair<uint64_t, uint32_t>, std::string> Bytes() const {
     std::map<std::pair<uint64_t, uint32_t>, std::string> bytes;
-    for (const v1::Trajectory& t : trajectories_) bytes[{t.name().group(), t.member()}] = t.SerializeAsString();
+    for (const v1::Trajectory& t : trajectories_)
+      bytes[{t.name().group(), t.member()}] = t.SerializeAsString();
     return bytes;
   }
 
@@ -95,13 +100,15 @@ TEST_F(RolloutTest, AGroupIsPlayedOverARealEnvironment) {
     EXPECT_GE(t.turns(), 1);
     EXPECT_LE(t.turns(), 3);
     const auto first = t.loss_mask().find('\1');
-    prompts.insert(setup_->tokenizer().Decode(std::vector<int32_t>(t.tokens().begin(), t.tokens().begin() + first), true));
+    prompts.insert(setup_->tokenizer().Decode(
+        std::vector<int32_t>(t.tokens().begin(), t.tokens().begin() + first), true));
   }
   EXPECT_EQ(members, (std::set<uint32_t>{0, 1, 2, 3}));
-  ASSERT_THAT(prompts, SizeIs(1));                       // the same task for all
+  ASSERT_THAT(prompts, SizeIs(1));  // the same task for all
   EXPECT_THAT(*prompts.begin(), HasSubstr("Your goal"));
   EXPECT_THAT(ranks_, ::testing::Each(1));
-  EXPECT_THAT(metrics_.Text(), HasSubstr("sojourn_actor_episodes_total{difficulty=\"1\",environment=\"babyai\"} 4"));
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("sojourn_actor_episodes_total{difficulty=\"1\",environment=\"babyai\"} 4"));
 }
 
 TEST_F(RolloutTest, TheSameAssignmentGivesTheSameBytesWhateverElseIsPlayed) {
@@ -114,7 +121,7 @@ TEST_F(RolloutTest, TheSameAssignmentGivesTheSameBytesWhateverElseIsPlayed) {
   for (uint64_t group : {3, 1}) rollout_->Add(FakeAssignment(group));
   PlayAll();
   for (const auto& [name, bytes] : Bytes()) EXPECT_EQ(bytes, together.at(name));
-  EXPECT_NE(together.at({0, 0}).substr(20), together.at({0, 1}).substr(20));   // members differ
+  EXPECT_NE(together.at({0, 0}).substr(20), together.at({0, 1}).substr(20));  // members differ
 }
 
 TEST_F(RolloutTest, EachGroupHasThePolicyThatItNames) {
@@ -186,14 +193,15 @@ TEST_F(RolloutTest, WhatCanNeverBePlayedFailsWithItsReason) {
   fails_with([](auto& a) { a.set_episodes(0); }, "group of 0");
   fails_with([](auto& a) { a.set_max_turns(0); }, "max_turns");
   fails_with([](auto& a) { a.set_mode(v1::RANDOM_VALID); }, "cannot be trained on");
-  rollout_->Add(FakeAssignment(1));   // and play goes on
+  rollout_->Add(FakeAssignment(1));  // and play goes on
   PlayAll();
   EXPECT_THAT(trajectories_, SizeIs(4));
 }
 
 TEST_F(RolloutTest, ARevokedArmIsForgotten) {
   for (uint64_t group = 0; group < 4; ++group) rollout_->Add(FakeAssignment(group));
-  rollout_->SetEngine(*rollout_->MissingPolicy(), std::make_unique<FakeEngine>(rollout_->engine_options(), Actions()));
+  rollout_->SetEngine(*rollout_->MissingPolicy(),
+                      std::make_unique<FakeEngine>(rollout_->engine_options(), Actions()));
   ASSERT_TRUE(*rollout_->Step());
   EXPECT_GT(rollout_->live_episodes(), 0);
   rollout_->Drop(0);

@@ -11,7 +11,10 @@
 namespace sojourn::actor {
 
 TrajectorySender::TrajectorySender(ActorMetrics& metrics, RandomKey jitter, Handlers handlers)
-    : metrics_(metrics), jitter_(jitter), handlers_(std::move(handlers)), thread_([this] { Run(); }) {}
+    : metrics_(metrics),
+      jitter_(jitter),
+      handlers_(std::move(handlers)),
+      thread_([this] { Run(); }) {}
 
 TrajectorySender::~TrajectorySender() {
   {
@@ -20,7 +23,8 @@ TrajectorySender::~TrajectorySender() {
     changed_.notify_all();
   }
   thread_.join();
-  for (auto& [rank, link] : links_) link->stream.reset();   // waits for its handlers, which use the link
+  for (auto& [rank, link] : links_)
+    link->stream.reset();  // waits for its handlers, which use the link
 }
 
 TrajectorySender::Link& TrajectorySender::LinkOf(uint32_t rank) {
@@ -50,18 +54,22 @@ void TrajectorySender::Send(uint32_t rank, v1::Trajectory trajectory) {
   group.size = trajectory.group_size();
   if (!group.members.insert(trajectory.member()).second) return;
   const uint32_t member = trajectory.member();
-  LinkOf(rank).outbox[{key, member}] = {.trajectory = std::move(trajectory), .finished = absl::Now()};
+  LinkOf(rank).outbox[{key, member}] = {.trajectory = std::move(trajectory),
+                                        .finished = absl::Now()};
   metrics_.unacknowledged.Increment();
   work_ = true;
   changed_.notify_all();
 }
 
 void TrajectorySender::Drop(const std::string& job_id, uint32_t arm) {
-  const auto is_dropped = [&](const GroupKey& key) { return std::get<0>(key) == job_id && std::get<1>(key) == arm; };
+  const auto is_dropped = [&](const GroupKey& key) {
+    return std::get<0>(key) == job_id && std::get<1>(key) == arm;
+  };
   std::lock_guard lock(mu_);
   std::erase_if(groups_, [&](const auto& entry) { return is_dropped(entry.first); });
   for (auto& [rank, link] : links_) {
-    metrics_.unacknowledged.Decrement(std::erase_if(link->outbox, [&](const auto& entry) { return is_dropped(entry.first.first); }));
+    metrics_.unacknowledged.Decrement(std::erase_if(
+        link->outbox, [&](const auto& entry) { return is_dropped(entry.first.first); }));
   }
 }
 
@@ -84,7 +92,8 @@ std::pair<std::string, absl::Duration> TrajectorySender::waiting_for() const {
     }
   }
   if (slowest == nullptr) return {"", absl::ZeroDuration()};
-  return {absl::StrCat("learner rank ", slowest->rank, " (", slowest->address.empty() ? "absent" : slowest->address,
+  return {absl::StrCat("learner rank ", slowest->rank, " (",
+                       slowest->address.empty() ? "absent" : slowest->address,
                        ") to acknowledge trajectories"),
           absl::Now() - oldest};
 }
@@ -96,8 +105,9 @@ void TrajectorySender::OnAck(uint32_t rank, v1::TrajectoryAck ack) {
     std::lock_guard lock(mu_);
     Link& link = LinkOf(rank);
     const auto item = link.outbox.find({key, ack.member()});
-    if (item == link.outbox.end()) return;               // acknowledged twice, or dropped
-    metrics_.acknowledge_seconds.Observe(absl::ToDoubleSeconds(absl::Now() - item->second.finished));
+    if (item == link.outbox.end()) return;  // acknowledged twice, or dropped
+    metrics_.acknowledge_seconds.Observe(
+        absl::ToDoubleSeconds(absl::Now() - item->second.finished));
     link.outbox.erase(item);
     metrics_.unacknowledged.Decrement();
     link.backoff.Reset();
@@ -111,7 +121,7 @@ void TrajectorySender::OnAck(uint32_t rank, v1::TrajectoryAck ack) {
       delivered = true;
       groups_.erase(group);
     }
-    work_ = true;                                        // there may be room in the stream again
+    work_ = true;  // there may be room in the stream again
     changed_.notify_all();
   }
   if (refused) handlers_.refused(ack.name(), ack.error());
@@ -123,7 +133,7 @@ void TrajectorySender::Run() {
   while (!stopping_) {
     work_ = false;
     absl::Duration wait = absl::Seconds(1);
-    for (auto& [rank, link] : links_) {                  // links are never removed while the thread runs
+    for (auto& [rank, link] : links_) {  // links are never removed while the thread runs
       Tend(*link, lock);
       if (link->stream == nullptr && !link->outbox.empty() && !link->address.empty()) {
         wait = std::min(wait, link->retry_at - absl::Now());
@@ -138,23 +148,27 @@ void TrajectorySender::Run() {
 void TrajectorySender::Tend(Link& link, std::unique_lock<std::mutex>& lock) {
   if (link.stream != nullptr && link.ended) {
     const std::unique_ptr<Client> old = std::move(link.stream);
-    lock.unlock();                                       // its last handlers want the lock
+    lock.unlock();  // its last handlers want the lock
     old->Cancel();
-    old->WaitDone(absl::InfiniteDuration());             // a cancelled call always ends
+    old->WaitDone(absl::InfiniteDuration());  // a cancelled call always ends
     lock.lock();
     link.stub.reset();
   }
   if (link.stream == nullptr) {
     if (link.outbox.empty() || link.address.empty() || absl::Now() < link.retry_at) return;
     link.ended = false;
-    link.retry_at = absl::Now() + link.backoff.Next();   // for the next one; an ack resets the pauses
+    link.retry_at =
+        absl::Now() + link.backoff.Next();  // for the next one; an ack resets the pauses
     for (auto& [key, item] : link.outbox) item.sent = false;
     link.stub = v1::TrajectoryService::NewStub(MakeChannel(link.address));
     Client::Handlers handlers;
-    handlers.on_read = [this, rank = link.rank](v1::TrajectoryAck ack) { OnAck(rank, std::move(ack)); };
+    handlers.on_read = [this, rank = link.rank](v1::TrajectoryAck ack) {
+      OnAck(rank, std::move(ack));
+    };
     handlers.on_done = [this, &link, address = link.address](const absl::Status& status) {
       if (!absl::IsCancelled(status)) {
-        spdlog::info("the stream to learner rank {} ({}) ended: {}", link.rank, address, status.ToString());
+        spdlog::info("the stream to learner rank {} ({}) ended: {}", link.rank, address,
+                     status.ToString());
       }
       std::lock_guard done_lock(mu_);
       link.ended = work_ = true;
@@ -164,13 +178,15 @@ void TrajectorySender::Tend(Link& link, std::unique_lock<std::mutex>& lock) {
       stub->async()->Stream(context, reactor);
     };
     lock.unlock();
-    auto stream = std::make_unique<Client>(start, std::move(handlers), BidiOptions{.max_queued = 64});
+    auto stream =
+        std::make_unique<Client>(start, std::move(handlers), BidiOptions{.max_queued = 64});
     lock.lock();
     link.stream = std::move(stream);
   }
   for (auto& [key, item] : link.outbox) {
     if (item.sent) continue;
-    if (!link.stream->Write(item.trajectory).ok()) return;   // full: an ack brings us back; over: on_done does
+    if (!link.stream->Write(item.trajectory).ok())
+      return;  // full: an ack brings us back; over: on_done does
     if (item.sent_before) metrics_.resent_trajectories.Increment();
     item.sent = item.sent_before = true;
   }

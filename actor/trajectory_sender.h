@@ -22,16 +22,16 @@
 
 namespace sojourn::actor {
 
-// A trajectory stays here until its learner has acknowledged it; what was not acknowledged when a stream
-// broke is sent again on the next one. Thread-safe.
+// A trajectory stays here until its learner has acknowledged it; what was not acknowledged when a
+// stream broke is sent again on the next one. Thread-safe.
 class TrajectorySender {
  public:
-  struct Handlers {                   // called on gRPC's threads, without locks; must not block
-    std::function<void(const v1::GroupName&)> delivered;   // every member was acknowledged
-    std::function<void(const v1::GroupName&, const std::string& error)> refused;   // once a group
+  struct Handlers {  // called on gRPC's threads, without locks; must not block
+    std::function<void(const v1::GroupName&)> delivered;  // every member was acknowledged
+    std::function<void(const v1::GroupName&, const std::string& error)> refused;  // once a group
   };
   TrajectorySender(ActorMetrics& metrics, RandomKey jitter, Handlers handlers);
-  ~TrajectorySender();                // what is not acknowledged yet is lost here: the lease brings it back
+  ~TrajectorySender();  // what is not acknowledged yet is lost here: the lease brings it back
 
   // By rank; an empty address: the rank is absent, and its trajectories wait.
   void SetLearners(const std::vector<std::string>& addresses);
@@ -52,18 +52,18 @@ class TrajectorySender {
 
  private:
   using Client = BidiClient<v1::Trajectory, v1::TrajectoryAck>;
-  using GroupKey = std::tuple<std::string, uint32_t, uint64_t>;    // job, arm, group
-  using Key = std::pair<GroupKey, uint32_t>;                       // and member
+  using GroupKey = std::tuple<std::string, uint32_t, uint64_t>;  // job, arm, group
+  using Key = std::pair<GroupKey, uint32_t>;                     // and member
 
   struct Item {
     v1::Trajectory trajectory;
     absl::Time finished;
-    bool sent = false;                // on the present stream
-    bool sent_before = false;         // on an earlier one
+    bool sent = false;         // on the present stream
+    bool sent_before = false;  // on an earlier one
   };
   struct Group {
     uint32_t size = 0;
-    std::set<uint32_t> members;       // taken by Send
+    std::set<uint32_t> members;  // taken by Send
     uint32_t acknowledged = 0;
   };
   struct Link {
@@ -72,13 +72,15 @@ class TrajectorySender {
     std::map<Key, Item> outbox;
     std::unique_ptr<v1::TrajectoryService::Stub> stub;
     std::unique_ptr<Client> stream;
-    bool ended = false;               // the stream is over, or must end: the address has changed
+    bool ended = false;  // the stream is over, or must end: the address has changed
     absl::Time retry_at = absl::InfinitePast();
     Backoff backoff;
   };
 
-  static GroupKey KeyOf(const v1::GroupName& name) { return {name.job_id(), name.arm(), name.group()}; }
-  Link& LinkOf(uint32_t rank);        // with mu_ held
+  static GroupKey KeyOf(const v1::GroupName& name) {
+    return {name.job_id(), name.arm(), name.group()};
+  }
+  Link& LinkOf(uint32_t rank);  // with mu_ held
   void Run();
   void Tend(Link& link, std::unique_lock<std::mutex>& lock);
   void OnAck(uint32_t rank, v1::TrajectoryAck ack);
@@ -87,12 +89,12 @@ class TrajectorySender {
   const RandomKey jitter_;
   const Handlers handlers_;
 
-  mutable std::mutex mu_;             // guards what follows
+  mutable std::mutex mu_;  // guards what follows
   std::condition_variable changed_;
   bool stopping_ = false, work_ = false;
   std::map<uint32_t, std::unique_ptr<Link>> links_;
   std::map<GroupKey, Group> groups_;
-  std::thread thread_;                // opens streams and writes
+  std::thread thread_;  // opens streams and writes
 };
 
 }  // namespace sojourn::actor

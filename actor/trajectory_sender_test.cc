@@ -15,22 +15,26 @@ using ::testing::HasSubstr;
 
 using Server = BidiServer<v1::Trajectory, v1::TrajectoryAck>;
 
-// Keeps what it acknowledges, as a journal does. Breaks the stream at chosen messages: before it keeps
-// them, or after, with the acknowledgement lost.
+// Keeps what it acknowledges, as a journal does. Breaks the stream at chosen messages: before it
+// keeps them, or after, with the acknowledgement lost.
 class FakeLearner : public v1::TrajectoryService::CallbackService {
  public:
-  grpc::ServerBidiReactor<v1::Trajectory, v1::TrajectoryAck>* Stream(grpc::CallbackServerContext* context) override {
+  grpc::ServerBidiReactor<v1::Trajectory, v1::TrajectoryAck>* Stream(
+      grpc::CallbackServerContext* context) override {
     ++streams;
     return Server::Accept(context, [this](std::shared_ptr<Server> stream) {
       Server::Handlers handlers;
-      handlers.on_read = [this, stream](v1::Trajectory trajectory) { Take(*stream, std::move(trajectory)); };
+      handlers.on_read = [this, stream](v1::Trajectory trajectory) {
+        Take(*stream, std::move(trajectory));
+      };
       return handlers;
     });
   }
 
   void Take(Server& stream, v1::Trajectory trajectory) {
     const int n = ++received;
-    if (break_every > 0 && n % break_every == 0) return stream.Finish(absl::UnavailableError("broken before"));
+    if (break_every > 0 && n % break_every == 0)
+      return stream.Finish(absl::UnavailableError("broken before"));
     v1::TrajectoryAck ack;
     *ack.mutable_name() = trajectory.name();
     ack.set_member(trajectory.member());
@@ -40,7 +44,8 @@ class FakeLearner : public v1::TrajectoryService::CallbackService {
       std::lock_guard lock(mu);
       ++journal[{trajectory.name().group(), trajectory.member()}];
     }
-    if (break_every > 0 && n % break_every == break_every / 2) return stream.Cancel();   // the ack is lost
+    if (break_every > 0 && n % break_every == break_every / 2)
+      return stream.Cancel();  // the ack is lost
     (void)stream.Write(std::move(ack));
   }
 
@@ -125,7 +130,7 @@ TEST_F(TrajectorySenderTest, AnAbsentRankIsWaitedForAndNamed) {
 
 TEST_F(TrajectorySenderTest, ALearnerThatMovesIsFollowed) {
   FakeLearner silent;
-  silent.break_every = 1;   // never acknowledges
+  silent.break_every = 1;  // never acknowledges
   auto old = *RpcServer::Start({&silent}, "127.0.0.1:0");
   sender_->SetLearners({absl::StrCat("127.0.0.1:", old->port())});
   sender_->Send(0, Member(1, 0, 1));

@@ -18,7 +18,8 @@
 namespace sojourn::actor {
 namespace {
 
-constexpr absl::Duration kManifestWait = absl::Seconds(10);   // at the learner, for a version not made yet
+constexpr absl::Duration kManifestWait =
+    absl::Seconds(10);  // at the learner, for a version not made yet
 constexpr absl::Duration kCallMargin = absl::Seconds(10);
 constexpr int64_t kSlowestBytesPerSecond = 1 << 20;
 
@@ -39,22 +40,25 @@ absl::Status CheckManifest(const v1::WeightsManifest& manifest, const policy::Mo
   int64_t bytes = 0;
   for (const v1::TensorInfo& tensor : manifest.tensors()) {
     const auto shape = shapes.find(tensor.name());
-    if (shape == shapes.end() ||
-        !std::equal(shape->second.begin(), shape->second.end(), tensor.shape().begin(), tensor.shape().end())) {
+    if (shape == shapes.end() || !std::equal(shape->second.begin(), shape->second.end(),
+                                             tensor.shape().begin(), tensor.shape().end())) {
       return absl::InvalidArgumentError(
-          absl::StrCat("the manifest's tensor ", tensor.name(), " is not one of the model, or has another shape"));
+          absl::StrCat("the manifest's tensor ", tensor.name(),
+                       " is not one of the model, or has another shape"));
     }
     if (tensor.dtype() != "F32" && tensor.dtype() != "BF16") {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the manifest's tensor ", tensor.name(), " is of type ", tensor.dtype(), "; expected F32 or BF16"));
+      return absl::InvalidArgumentError(absl::StrCat("the manifest's tensor ", tensor.name(),
+                                                     " is of type ", tensor.dtype(),
+                                                     "; expected F32 or BF16"));
     }
     bytes += Elements(tensor.shape()) * (tensor.dtype() == "F32" ? 4 : 2);
   }
   if (bytes != static_cast<int64_t>(manifest.total_bytes()) || manifest.chunk_bytes() == 0 ||
-      manifest.chunks() != (manifest.total_bytes() + manifest.chunk_bytes() - 1) / manifest.chunk_bytes()) {
-    return absl::InvalidArgumentError(absl::StrCat("the manifest is inconsistent: ", manifest.total_bytes(), " bytes in ",
-                                                   manifest.chunks(), " chunks of ", manifest.chunk_bytes(),
-                                                   "; its tensors have ", bytes, " bytes"));
+      manifest.chunks() !=
+          (manifest.total_bytes() + manifest.chunk_bytes() - 1) / manifest.chunk_bytes()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the manifest is inconsistent: ", manifest.total_bytes(), " bytes in ", manifest.chunks(),
+        " chunks of ", manifest.chunk_bytes(), "; its tensors have ", bytes, " bytes"));
   }
   return absl::OkStatus();
 }
@@ -84,7 +88,8 @@ absl::StatusOr<std::shared_ptr<const policy::Model>> MakeModel(const policy::Mod
 
 }  // namespace
 
-WeightsReceiver::WeightsReceiver(ActorMetrics& metrics, RandomKey jitter, std::function<void()> arrived)
+WeightsReceiver::WeightsReceiver(ActorMetrics& metrics, RandomKey jitter,
+                                 std::function<void()> arrived)
     : metrics_(metrics),
       arrived_(std::move(arrived)),
       backoff_(jitter, {absl::Milliseconds(50), absl::Seconds(2), 2}),
@@ -130,7 +135,8 @@ void WeightsReceiver::Want(const std::vector<PolicyName>& names) {
 }
 
 bool WeightsReceiver::Wanted(const std::string& job_id, const PolicyName& name) const {
-  return !stopping_ && job_id == job_id_ && std::find(wanted_.begin(), wanted_.end(), name) != wanted_.end();
+  return !stopping_ && job_id == job_id_ &&
+         std::find(wanted_.begin(), wanted_.end(), name) != wanted_.end();
 }
 
 std::shared_ptr<const policy::Model> WeightsReceiver::Take(const PolicyName& name) const {
@@ -147,7 +153,8 @@ std::pair<std::string, absl::Duration> WeightsReceiver::waiting_for() const {
 
 absl::Duration WeightsReceiver::NotFoundFor(const PolicyName& name) const {
   std::lock_guard lock(mu_);
-  return not_found_ == name ? std::max(absl::ZeroDuration(), absl::Now() - not_found_since_) : absl::ZeroDuration();
+  return not_found_ == name ? std::max(absl::ZeroDuration(), absl::Now() - not_found_since_)
+                            : absl::ZeroDuration();
 }
 
 bool WeightsReceiver::NextSource(Source* source) {
@@ -168,7 +175,8 @@ bool WeightsReceiver::NextSource(Source* source) {
 void WeightsReceiver::Run() {
   std::unique_lock lock(mu_);
   while (!stopping_) {
-    const auto next = std::find_if(wanted_.begin(), wanted_.end(), [&](const PolicyName& n) { return !models_.contains(n); });
+    const auto next = std::find_if(wanted_.begin(), wanted_.end(),
+                                   [&](const PolicyName& n) { return !models_.contains(n); });
     if (next == wanted_.end()) {
       waiting_for_.clear();
       changed_.wait_for(lock, std::chrono::seconds(1));
@@ -183,7 +191,8 @@ void WeightsReceiver::Run() {
       changed_.wait_for(lock, std::chrono::seconds(1));
       continue;
     }
-    const std::string what = absl::StrCat(Describe(name), " from learner rank ", source.rank, " (", source.address, ")");
+    const std::string what =
+        absl::StrCat(Describe(name), " from learner rank ", source.rank, " (", source.address, ")");
     waiting_for_ = what;
     lock.unlock();
     const absl::Time start = absl::Now();
@@ -206,8 +215,9 @@ void WeightsReceiver::Run() {
       lock.lock();
     } else {
       waiting_for_ = absl::StrCat(what, ": ", model.status().ToString());
-      if (!IsTransient(model.status()) && !absl::IsNotFound(model.status())) spdlog::warn("{}", waiting_for_);
-      ++next_rank_;                                      // another rank may have it
+      if (!IsTransient(model.status()) && !absl::IsNotFound(model.status()))
+        spdlog::warn("{}", waiting_for_);
+      ++next_rank_;  // another rank may have it
       changed_.wait_for(lock, absl::ToChronoMilliseconds(backoff_.Next()));
     }
   }
@@ -229,7 +239,8 @@ absl::Status WeightsReceiver::Call(const PolicyName& name, absl::Duration timeou
   return FromGrpcStatus(status);
 }
 
-absl::StatusOr<v1::WeightsManifest> WeightsReceiver::GetManifest(const std::string& job_id, const PolicyName& name,
+absl::StatusOr<v1::WeightsManifest> WeightsReceiver::GetManifest(const std::string& job_id,
+                                                                 const PolicyName& name,
                                                                  const Source& source) {
   v1::WeightsRequest request;
   request.set_job_id(job_id);
@@ -238,19 +249,22 @@ absl::StatusOr<v1::WeightsManifest> WeightsReceiver::GetManifest(const std::stri
   request.set_wait_ms(absl::ToInt64Milliseconds(kManifestWait));
   v1::WeightsManifest manifest;
   const absl::Time start = absl::Now();
-  const absl::Status status = Call(name, kManifestWait + kCallMargin, [&](grpc::ClientContext* context) {
-    return source.stub->GetManifest(context, request, &manifest);
-  });
+  const absl::Status status =
+      Call(name, kManifestWait + kCallMargin, [&](grpc::ClientContext* context) {
+        return source.stub->GetManifest(context, request, &manifest);
+      });
   metrics_.manifest_seconds.Observe(absl::ToDoubleSeconds(absl::Now() - start));
   if (!status.ok()) return status;
   if (manifest.version() != name.version) {
-    return absl::InvalidArgumentError(absl::StrCat("the manifest is of version ", manifest.version()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the manifest is of version ", manifest.version()));
   }
   return manifest;
 }
 
-absl::StatusOr<std::string> WeightsReceiver::GetBytes(const std::string& job_id, const PolicyName& name,
-                                                      const Source& source, const v1::WeightsManifest& manifest) {
+absl::StatusOr<std::string> WeightsReceiver::GetBytes(const std::string& job_id,
+                                                      const PolicyName& name, const Source& source,
+                                                      const v1::WeightsManifest& manifest) {
   v1::ChunkRequest request;
   request.set_job_id(job_id);
   request.set_arm(name.arm);
@@ -260,13 +274,14 @@ absl::StatusOr<std::string> WeightsReceiver::GetBytes(const std::string& job_id,
   uint32_t next = 0;
   std::string fault;
   const auto read = [&](grpc::ClientContext* context) {
-    request.set_first_chunk(next);                       // a broken transfer goes on where it broke
+    request.set_first_chunk(next);  // a broken transfer goes on where it broke
     const auto reader = source.stub->GetChunks(context, request);
     for (v1::WeightsChunk chunk; reader->Read(&chunk); ++next) {
-      const uint64_t size = std::min<uint64_t>(manifest.chunk_bytes(), manifest.total_bytes() - bytes.size());
+      const uint64_t size =
+          std::min<uint64_t>(manifest.chunk_bytes(), manifest.total_bytes() - bytes.size());
       if (chunk.index() != next || chunk.data().size() != size) {
-        fault = absl::StrCat("chunk ", chunk.index(), " of ", chunk.data().size(), " bytes came where chunk ", next, " of ", size,
-                             " bytes was expected");
+        fault = absl::StrCat("chunk ", chunk.index(), " of ", chunk.data().size(),
+                             " bytes came where chunk ", next, " of ", size, " bytes was expected");
         context->TryCancel();
         break;
       }
@@ -275,27 +290,31 @@ absl::StatusOr<std::string> WeightsReceiver::GetBytes(const std::string& job_id,
     }
     return reader->Finish();
   };
-  const absl::Duration timeout = kCallMargin + absl::Seconds(manifest.total_bytes() / kSlowestBytesPerSecond);
+  const absl::Duration timeout =
+      kCallMargin + absl::Seconds(manifest.total_bytes() / kSlowestBytesPerSecond);
   const absl::Time start = absl::Now();
   for (int attempt = 0;; ++attempt) {
     const absl::Status status = Call(name, timeout, read);
     if (!fault.empty()) return absl::DataLossError(fault);
     if (status.ok() && bytes.size() == manifest.total_bytes()) break;
     if (attempt == 3 || !IsTransient(status)) {
-      return status.ok() ? absl::DataLossError(absl::StrCat("the chunks ended after ", bytes.size(), " of ", manifest.total_bytes(), " bytes")) : status;
+      return status.ok()
+                 ? absl::DataLossError(absl::StrCat("the chunks ended after ", bytes.size(), " of ",
+                                                    manifest.total_bytes(), " bytes"))
+                 : status;
     }
   }
   metrics_.chunks_seconds.Observe(absl::ToDoubleSeconds(absl::Now() - start));
   if (const std::string sum = Sha256Hex(bytes); sum != manifest.sha256()) {
-    return absl::DataLossError(absl::StrCat("the weights' SHA-256 is ", sum, "; the manifest says ", manifest.sha256()));
+    return absl::DataLossError(
+        absl::StrCat("the weights' SHA-256 is ", sum, "; the manifest says ", manifest.sha256()));
   }
   return bytes;
 }
 
-absl::StatusOr<std::shared_ptr<const policy::Model>> WeightsReceiver::Fetch(const std::string& job_id,
-                                                                            const std::string& config_path,
-                                                                            const PolicyName& name,
-                                                                            const Source& source) {
+absl::StatusOr<std::shared_ptr<const policy::Model>> WeightsReceiver::Fetch(
+    const std::string& job_id, const std::string& config_path, const PolicyName& name,
+    const Source& source) {
   const absl::StatusOr<std::string> json = ReadFile(config_path);
   if (!json.ok()) return json.status();
   const absl::StatusOr<policy::ModelConfig> config = policy::ParseModelConfig(*json, config_path);

@@ -25,8 +25,8 @@ class Model;
 
 namespace sojourn::actor {
 
-// One thread fetches what is wanted, one after another, from whichever rank has it; every call has a
-// deadline, and a version that no rank has yet is asked for again. Thread-safe.
+// One thread fetches what is wanted, one after another, from whichever rank has it; every call has
+// a deadline, and a version that no rank has yet is asked for again. Thread-safe.
 class WeightsReceiver {
  public:
   // `arrived` is called on the receiver's thread whenever Take may have more to give.
@@ -43,8 +43,8 @@ class WeightsReceiver {
   // The model once it is there; null while it is being fetched.
   std::shared_ptr<const policy::Model> Take(const PolicyName& name) const;
 
-  // How long the learners have been saying that they do not have this version: it is gone, or another arm
-  // is trained. Zero: it is there, or on its way.
+  // How long the learners have been saying that they do not have this version: it is gone, or
+  // another arm is trained. Zero: it is there, or on its way.
   absl::Duration NotFoundFor(const PolicyName& name) const;
 
   // What it is waiting for ("policy version 7 from learner rank 0 (HOST:PORT): WHY"), since when.
@@ -58,27 +58,29 @@ class WeightsReceiver {
   };
 
   void Run();
-  bool NextSource(Source* source);    // with mu_ held
-  absl::StatusOr<std::shared_ptr<const policy::Model>> Fetch(const std::string& job_id, const std::string& config_path,
-                                                             const PolicyName& name, const Source& source);
+  bool NextSource(Source* source);  // with mu_ held
+  absl::StatusOr<std::shared_ptr<const policy::Model>> Fetch(const std::string& job_id,
+                                                             const std::string& config_path,
+                                                             const PolicyName& name,
+                                                             const Source& source);
   absl::StatusOr<v1::WeightsManifest> GetManifest(const std::string& job_id, const PolicyName& name,
                                                   const Source& source);
-  absl::StatusOr<std::string> GetBytes(const std::string& job_id, const PolicyName& name, const Source& source,
-                                       const v1::WeightsManifest& manifest);
+  absl::StatusOr<std::string> GetBytes(const std::string& job_id, const PolicyName& name,
+                                       const Source& source, const v1::WeightsManifest& manifest);
   // Makes a call that Want, SetJob and the destructor can cancel.
   absl::Status Call(const PolicyName& name, absl::Duration timeout,
                     const std::function<grpc::Status(grpc::ClientContext*)>& call);
-  bool Wanted(const std::string& job_id, const PolicyName& name) const;   // with mu_ held
+  bool Wanted(const std::string& job_id, const PolicyName& name) const;  // with mu_ held
 
   ActorMetrics& metrics_;
   const std::function<void()> arrived_;
 
-  mutable std::mutex mu_;             // guards what follows
+  mutable std::mutex mu_;  // guards what follows
   std::condition_variable changed_;
   bool stopping_ = false;
   std::string job_id_, config_path_;
   std::vector<std::string> addresses_;
-  std::map<uint32_t, Source> sources_;   // by rank; made when first used
+  std::map<uint32_t, Source> sources_;  // by rank; made when first used
   uint32_t next_rank_ = 0;
   std::vector<PolicyName> wanted_;
   std::map<PolicyName, std::shared_ptr<const policy::Model>> models_;

@@ -53,7 +53,9 @@ TEST_F(WeightsReceiverTest, FetchesWhatIsWantedInOrderBitForBit) {
   weights_.Publish(config_, 4);
   receiver_->SetLearners({address_});
   receiver_->Want({{0, 3}, {0, 4}});
-  ASSERT_TRUE(WaitFor([&] { return receiver_->Take({0, 3}) != nullptr && receiver_->Take({0, 4}) != nullptr; }));
+  ASSERT_TRUE(WaitFor([&] {
+    return receiver_->Take({0, 3}) != nullptr && receiver_->Take({0, 4}) != nullptr;
+  }));
   const auto model = receiver_->Take({0, 4});
   for (const auto& [name, tensor] : policy::RandomWeights(config_, RandomKey(4))) {
     EXPECT_TRUE(tensor.equal(model->weights().at(name))) << name;
@@ -88,7 +90,8 @@ TEST_F(WeightsReceiverTest, DamagedWeightsAreRefused) {
   weights_.Publish(config_, 1);
   receiver_->SetLearners({address_});
   receiver_->Want({{0, 1}});
-  EXPECT_TRUE(WaitFor([&] { return receiver_->waiting_for().first.find("SHA-256") != std::string::npos; }));
+  EXPECT_TRUE(
+      WaitFor([&] { return receiver_->waiting_for().first.find("SHA-256") != std::string::npos; }));
   EXPECT_EQ(receiver_->Take({0, 1}), nullptr);
 }
 
@@ -100,15 +103,19 @@ TEST_F(WeightsReceiverTest, AManifestOfAnotherModelIsRefusedBeforeAnythingIsAllo
   weights_.Publish(config_, 1);
   receiver_->SetLearners({address_});
   receiver_->Want({{0, 1}});
-  EXPECT_TRUE(WaitFor([&] { return receiver_->waiting_for().first.find("another shape") != std::string::npos; }));
+  EXPECT_TRUE(WaitFor(
+      [&] { return receiver_->waiting_for().first.find("another shape") != std::string::npos; }));
 }
 
 TEST_F(WeightsReceiverTest, SaysWhomItWaitsFor) {
   receiver_->Want({{0, 9}});
-  EXPECT_TRUE(WaitFor([&] { return receiver_->waiting_for().first.find("no learner has joined") != std::string::npos; }));
+  EXPECT_TRUE(WaitFor([&] {
+    return receiver_->waiting_for().first.find("no learner has joined") != std::string::npos;
+  }));
   receiver_->SetLearners({address_});
   EXPECT_TRUE(WaitFor([&] { return receiver_->NotFoundFor({0, 9}) > absl::ZeroDuration(); }));
-  EXPECT_THAT(receiver_->waiting_for().first, HasSubstr("policy version 9 of arm 0 from learner rank 0 (" + address_));
+  EXPECT_THAT(receiver_->waiting_for().first,
+              HasSubstr("policy version 9 of arm 0 from learner rank 0 (" + address_));
 }
 
 }  // namespace

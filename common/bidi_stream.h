@@ -3,11 +3,12 @@
 //   BidiClient<Request, Response>   the calling end
 //   BidiServer<Request, Response>   the answering end
 //
-// Both keep a bounded queue of messages to write, call `on_read` for one message at a time, in order,
-// and `on_done` once and last. Handlers run on gRPC's threads: they must not block. They may call Write,
-// Finish and Cancel of their own stream.
+// Both keep a bounded queue of messages to write, call `on_read` for one message at a time, in
+// order, and `on_done` once and last. Handlers run on gRPC's threads: they must not block. They may
+// call Write, Finish and Cancel of their own stream.
 //
-// Mutexes are std::mutex, not absl::Mutex: ThreadSanitizer sees those in an uninstrumented Abseil too.
+// Mutexes are std::mutex, not absl::Mutex: ThreadSanitizer sees those in an uninstrumented Abseil
+// too.
 #ifndef SOJOURN_COMMON_BIDI_STREAM_H_
 #define SOJOURN_COMMON_BIDI_STREAM_H_
 
@@ -32,12 +33,12 @@
 namespace sojourn {
 
 struct BidiOptions {
-  size_t max_queued = 1024;                             // messages waiting to be written
-  absl::Duration timeout = absl::InfiniteDuration();    // of the whole stream (client)
+  size_t max_queued = 1024;                           // messages waiting to be written
+  absl::Duration timeout = absl::InfiniteDuration();  // of the whole stream (client)
 };
 
-// The calling end. Destroying it cancels the stream and waits for on_done, so no handler runs after;
-// therefore it must not be destroyed by one of its own handlers.
+// The calling end. Destroying it cancels the stream and waits for on_done, so no handler runs
+// after; therefore it must not be destroyed by one of its own handlers.
 template <typename Request, typename Response>
 class BidiClient {
  public:
@@ -47,7 +48,7 @@ class BidiClient {
   using Starter = std::function<void(grpc::ClientContext*, Reactor*)>;
   struct Handlers {
     std::function<void(Response)> on_read;
-    std::function<void(const absl::Status&)> on_done;   // how the stream ended
+    std::function<void(const absl::Status&)> on_done;  // how the stream ended
   };
 
   BidiClient(const Starter& start, Handlers handlers, BidiOptions options = {})
@@ -56,21 +57,23 @@ class BidiClient {
   }
   ~BidiClient() {
     Cancel();
-    stream_->WaitDone(absl::InfiniteDuration());        // a cancelled call always ends
+    stream_->WaitDone(absl::InfiniteDuration());  // a cancelled call always ends
   }
   BidiClient(const BidiClient&) = delete;
   BidiClient& operator=(const BidiClient&) = delete;
 
   // Queues a message. Waits up to `wait` for room; ResourceExhausted when there is none.
-  // Unavailable when the stream is over or Finish was called. A queued message can still be lost with
-  // the stream: who needs to know asks the peer to acknowledge.
+  // Unavailable when the stream is over or Finish was called. A queued message can still be lost
+  // with the stream: who needs to know asks the peer to acknowledge.
   absl::Status Write(Request message, absl::Duration wait = absl::ZeroDuration()) {
     return stream_->Write(std::move(message), wait);
   }
   // No more writes: the peer sees the end of this half after what is queued. Returns at once.
   void Finish() { stream_->Finish(); }
   void Cancel() { stream_->Cancel(); }
-  bool WaitDone(absl::Duration timeout) { return stream_->WaitDone(timeout); }   // true: on_done has run
+  bool WaitDone(absl::Duration timeout) {
+    return stream_->WaitDone(timeout);
+  }  // true: on_done has run
 
  private:
   class Stream : public Reactor {
@@ -81,10 +84,11 @@ class BidiClient {
     void Run(const Starter& start, std::shared_ptr<Stream> self, absl::Duration timeout) {
       self_ = std::move(self);
       if (timeout != absl::InfiniteDuration()) {
-        context_.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
+        context_.set_deadline(std::chrono::system_clock::now() +
+                              absl::ToChronoNanoseconds(timeout));
       }
       start(&context_, this);
-      this->AddHold();                                  // for writes that come from outside handlers
+      this->AddHold();  // for writes that come from outside handlers
       this->StartRead(&incoming_);
       this->StartCall();
     }
@@ -105,7 +109,7 @@ class BidiClient {
         if (writing_) return absl::OkStatus();
         writing_ = true;
       }
-      this->StartWrite(&queue_.front());                // the deque's front stays where it is
+      this->StartWrite(&queue_.front());  // the deque's front stays where it is
       return absl::OkStatus();
     }
 
@@ -172,7 +176,8 @@ class BidiClient {
     void OnDone(const grpc::Status& status) override {
       if (handlers_.on_done) handlers_.on_done(FromGrpcStatus(status));
       handlers_ = {};
-      const std::shared_ptr<Stream> self = std::move(self_);   // freed here, unless its owner still waits
+      const std::shared_ptr<Stream> self =
+          std::move(self_);  // freed here, unless its owner still waits
       std::lock_guard lock(mu_);
       over_ = done_ = true;
       changed_.notify_all();
@@ -182,11 +187,11 @@ class BidiClient {
     const size_t max_queued_;
     grpc::ClientContext context_;
     Response incoming_;
-    std::shared_ptr<Stream> self_;                      // until OnDone
+    std::shared_ptr<Stream> self_;  // until OnDone
 
-    std::mutex mu_;                                     // guards what follows
+    std::mutex mu_;  // guards what follows
     std::condition_variable changed_;
-    std::deque<Request> queue_;                         // the front one is being written if writing_
+    std::deque<Request> queue_;  // the front one is being written if writing_
     bool writing_ = false, finishing_ = false, over_ = false, held_ = true, done_ = false;
   };
 
@@ -200,8 +205,8 @@ class BidiServer : public grpc::ServerBidiReactor<Request, Response> {
  public:
   struct Handlers {
     std::function<void(Request)> on_read;
-    std::function<void()> on_half_close;   // the client will write no more; absent: Finish(OK)
-    std::function<void()> on_done;         // the stream is over: finished by this end, or broken
+    std::function<void()> on_half_close;  // the client will write no more; absent: Finish(OK)
+    std::function<void()> on_done;        // the stream is over: finished by this end, or broken
   };
   using MakeHandlers = std::function<Handlers(std::shared_ptr<BidiServer>)>;
 
@@ -248,7 +253,7 @@ class BidiServer : public grpc::ServerBidiReactor<Request, Response> {
     std::unique_lock lock(mu_);
     if (over_ || finished_) return;
     over_ = true;
-    busy_ = true;                                       // keeps the context alive while it is used
+    busy_ = true;  // keeps the context alive while it is used
     lock.unlock();
     context_->TryCancel();
     lock.lock();
@@ -321,13 +326,13 @@ class BidiServer : public grpc::ServerBidiReactor<Request, Response> {
 
   Handlers handlers_;
   const size_t max_queued_;
-  grpc::CallbackServerContext* const context_;          // valid until finished_
+  grpc::CallbackServerContext* const context_;  // valid until finished_
   const std::string peer_;
   Request incoming_;
-  std::shared_ptr<BidiServer> self_;                    // until OnDone
+  std::shared_ptr<BidiServer> self_;  // until OnDone
 
-  std::mutex mu_;                                       // guards what follows
-  std::deque<Response> queue_;                          // the front one is being written if writing_
+  std::mutex mu_;               // guards what follows
+  std::deque<Response> queue_;  // the front one is being written if writing_
   absl::Status status_;
   bool writing_ = false, finishing_ = false, over_ = false, busy_ = false, finished_ = false;
 };

@@ -79,7 +79,8 @@ class BidiStream : public ::testing::Test {
     auto started = RpcServer::Start({&service_}, "127.0.0.1:0");
     ASSERT_TRUE(started.ok()) << started.status();
     server_ = *std::move(started);
-    stub_ = v1::TrajectoryService::NewStub(MakeChannel(absl::StrCat("127.0.0.1:", server_->port())));
+    stub_ =
+        v1::TrajectoryService::NewStub(MakeChannel(absl::StrCat("127.0.0.1:", server_->port())));
   }
   Client::Starter Starter() {
     return [this](grpc::ClientContext* context, Client::Reactor* reactor) {
@@ -103,8 +104,15 @@ TEST_F(BidiStream, WritesFromManyThreadsAllArriveAndAreAnswered) {
   Latch answered(kThreads * kEach), ended;
   absl::Status status = absl::UnknownError("not ended");
   {
-    Client client(Starter(), {[&](v1::TrajectoryAck ack) { ++seen[ack.member()]; answered.CountDown(); },
-                              [&](const absl::Status& s) { status = s; ended.CountDown(); }},
+    Client client(Starter(),
+                  {[&](v1::TrajectoryAck ack) {
+                     ++seen[ack.member()];
+                     answered.CountDown();
+                   },
+                   [&](const absl::Status& s) {
+                     status = s;
+                     ended.CountDown();
+                   }},
                   {.max_queued = 8});
     std::vector<std::thread> threads;
     for (int t = 0; t < kThreads; ++t) {
@@ -139,7 +147,8 @@ TEST_F(BidiStream, NoHandlerRunsAfterTheClientIsDestroyed) {
   for (int i = 0; i < 50; ++i) {
     auto alive = std::make_unique<std::atomic<int>>(0);
     {
-      Client client(Starter(), {[&](v1::TrajectoryAck) { ++*alive; }, [&](const absl::Status&) { ++*alive; }});
+      Client client(Starter(),
+                    {[&](v1::TrajectoryAck) { ++*alive; }, [&](const absl::Status&) { ++*alive; }});
       for (int m = 0; m < i; ++m) client.Write(Member(m)).IgnoreError();
     }
     alive.reset();
@@ -164,11 +173,12 @@ TEST_F(BidiStream, TheServersEndReachesTheClient) {
   ASSERT_TRUE(client.Write(Member(0)).ok());
   ASSERT_TRUE(service_.read.Wait());
   service_.Last()->Finish(absl::FailedPreconditionError("no such job"));
-  service_.Last()->Finish(absl::OkStatus());   // only the first counts
+  service_.Last()->Finish(absl::OkStatus());  // only the first counts
   ASSERT_TRUE(client.WaitDone(absl::Seconds(30)));
   EXPECT_EQ(status, absl::FailedPreconditionError("no such job"));
   ASSERT_TRUE(service_.done.Wait());
-  EXPECT_TRUE(absl::IsUnavailable(service_.Last()->Write({})));   // the pointer may outlive the stream
+  EXPECT_TRUE(
+      absl::IsUnavailable(service_.Last()->Write({})));  // the pointer may outlive the stream
   service_.Last()->Cancel();
 }
 
@@ -214,10 +224,12 @@ TEST_F(BidiStream, AnAbsentServerIsUnavailable) {
 
 TEST_F(BidiStream, AServerShutDownInMidStreamLeavesNobodyWaiting) {
   Latch ended;
-  Client client(Starter(), {nullptr, [&](const absl::Status&) { ended.CountDown(); }}, {.max_queued = 4});
+  Client client(Starter(), {nullptr, [&](const absl::Status&) { ended.CountDown(); }},
+                {.max_queued = 4});
   std::atomic<bool> stop{false};
   std::thread writer([&] {
-    while (!stop && !absl::IsUnavailable(client.Write(Member(0), absl::Seconds(30)))) {}
+    while (!stop && !absl::IsUnavailable(client.Write(Member(0), absl::Seconds(30)))) {
+    }
   });
   ASSERT_TRUE(service_.read.Wait());
   server_->Shutdown(absl::ZeroDuration());

@@ -26,7 +26,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
   const auto closer = absl::MakeCleanup([fd] { close(fd); });
   struct stat info {};
   if (fstat(fd, &info) != 0) return Error("read", path);
-  if (S_ISDIR(info.st_mode)) return absl::FailedPreconditionError(absl::StrCat(path, ": is a directory; expected a file"));
+  if (S_ISDIR(info.st_mode))
+    return absl::FailedPreconditionError(absl::StrCat(path, ": is a directory; expected a file"));
   std::string content;
   char buffer[1 << 16];
   for (;;) {
@@ -46,7 +47,9 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view conte
   if (folder.empty()) folder = ".";
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat(folder.string(), ": cannot make the folder"));
+  if (error)
+    return absl::ErrnoToStatus(error.value(),
+                               absl::StrCat(folder.string(), ": cannot make the folder"));
 
   const std::string part = path + ".part";
   const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -10,7 +10,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::string TempPath(const std::string& name) { return ::testing::TempDir() + "files_test/" + name; }
+std::string TempPath(const std::string& name) {
+  return ::testing::TempDir() + "files_test/" + name;
+}
 
 TEST(Files, WhatIsWrittenIsRead) {
   const std::string path = TempPath("deep/er/a.bin");
@@ -30,7 +32,7 @@ TEST(Files, AMissingFileIsNotFoundByName) {
 
 TEST(Files, AFailedWriteLeavesTheOldFileAndNoPart) {
   const std::string path = TempPath("folder");
-  std::filesystem::create_directories(path + "/x");   // a folder cannot be replaced by a file
+  std::filesystem::create_directories(path + "/x");  // a folder cannot be replaced by a file
   EXPECT_FALSE(WriteFileAtomically(path, "x").ok());
   EXPECT_TRUE(std::filesystem::is_directory(path));
   EXPECT_FALSE(std::filesystem::exists(path + ".part"));

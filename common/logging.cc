@@ -14,12 +14,15 @@
 namespace sojourn {
 
 absl::Status InitLogging(const std::string& process, const std::string& level) {
-  static const auto* const levels = new std::vector<std::string>{"debug", "info", "warning", "error", "off"};
+  static const auto* const levels =
+      new std::vector<std::string>{"debug", "info", "warning", "error", "off"};
   if (std::find(levels->begin(), levels->end(), level) == levels->end()) {
-    return absl::InvalidArgumentError(absl::StrCat("log level \"", level, "\" is unknown; known: ",
-                                                   absl::StrJoin(*levels, ", "), Suggest(level, *levels)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("log level \"", level, "\" is unknown; known: ", absl::StrJoin(*levels, ", "),
+                     Suggest(level, *levels)));
   }
-  auto logger = std::make_shared<spdlog::logger>(process, std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger =
+      std::make_shared<spdlog::logger>(process, std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_formatter(std::make_unique<spdlog::pattern_formatter>(
       absl::StrCat("%Y-%m-%dT%H:%M:%S.%eZ ", absl::StrReplaceAll(process, {{"%", "%%"}}), " %L %v"),
       spdlog::pattern_time_type::utc));

@@ -11,8 +11,8 @@
 
 namespace sojourn {
 
-// `process` names the process in every line. `level`: debug, info, warning, error, off; another one is
-// InvalidArgument.
+// `process` names the process in every line. `level`: debug, info, warning, error, off; another one
+// is InvalidArgument.
 absl::Status InitLogging(const std::string& process, const std::string& level = "info");
 
 }  // namespace sojourn

@@ -20,7 +20,8 @@ std::string Get(int port, const std::string& path) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) return "no connection";
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0)
+    return "no connection";
   const std::string request = absl::StrCat("GET ", path, " HTTP/1.0\r\nHost: x\r\n\r\n");
   EXPECT_EQ(write(fd, request.data(), request.size()), static_cast<ssize_t>(request.size()));
   std::string answer;
@@ -55,7 +56,8 @@ TEST(Metrics, ServesItselfOnAFreePort) {
   EXPECT_THAT(page, HasSubstr("process_cpu_seconds_total"));
   EXPECT_THAT(page, HasSubstr("process_resident_memory_bytes"));
   Metrics second;
-  EXPECT_EQ(second.Serve(absl::StrCat("127.0.0.1:", *port)).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(second.Serve(absl::StrCat("127.0.0.1:", *port)).status().code(),
+            absl::StatusCode::kUnavailable);
 }
 
 TEST(Metrics, AnAddressThatCannotBeIsAnError) {

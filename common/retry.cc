@@ -18,16 +18,20 @@ bool IsTransient(const absl::Status& status) {
          absl::IsResourceExhausted(status) || absl::IsAborted(status);
 }
 
-absl::Status Retry(const std::string& what, const std::function<absl::Status()>& attempt, Backoff backoff,
-                   absl::Time deadline, const std::function<bool(absl::Duration)>& sleep) {
+absl::Status Retry(const std::string& what, const std::function<absl::Status()>& attempt,
+                   Backoff backoff, absl::Time deadline,
+                   const std::function<bool(absl::Duration)>& sleep) {
   for (;;) {
     const absl::Status status = attempt();
     if (status.ok() || !IsTransient(status)) return status;
     const absl::Duration pause = backoff.Next();
     if (absl::Now() + pause >= deadline) {
-      return absl::DeadlineExceededError(absl::StrCat(what, ": gave up; the last failure: ", status.ToString()));
+      return absl::DeadlineExceededError(
+          absl::StrCat(what, ": gave up; the last failure: ", status.ToString()));
     }
-    if (!sleep(pause)) return absl::CancelledError(absl::StrCat(what, ": stopped; the last failure: ", status.ToString()));
+    if (!sleep(pause))
+      return absl::CancelledError(
+          absl::StrCat(what, ": stopped; the last failure: ", status.ToString()));
   }
 }
 

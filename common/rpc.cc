@@ -9,8 +9,8 @@
 
 namespace sojourn {
 
-absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const std::vector<grpc::Service*>& services,
-                                                            const std::string& address) {
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
+    const std::vector<grpc::Service*>& services, const std::string& address) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -18,7 +18,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const std::vector<gr
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &result->port_);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);   // a port in use is an error, not shared
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a port in use is an error, not shared
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
@@ -26,8 +26,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const std::vector<gr
   for (grpc::Service* service : services) builder.RegisterService(service);
   result->server_ = builder.BuildAndStart();
   if (result->server_ == nullptr || result->port_ == 0) {
-    return absl::UnavailableError(absl::StrCat(
-        "cannot serve on \"", address, "\": expected HOST:PORT with a port that is free (0 picks one)"));
+    return absl::UnavailableError(
+        absl::StrCat("cannot serve on \"", address,
+                     "\": expected HOST:PORT with a port that is free (0 picks one)"));
   }
   return result;
 }
@@ -49,7 +50,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);           // peers are named by address; no proxy between
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // peers are named by address; no proxy between
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 

@@ -19,10 +19,10 @@ inline constexpr int kMaxMessageBytes = 64 << 20;
 // A gRPC server with health checking and reflection. Destroying it shuts it down.
 class RpcServer {
  public:
-  // Serves on HOST:PORT (port 0: a free one). The services must outlive the server. Unavailable when
-  // the address cannot be bound.
-  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const std::vector<grpc::Service*>& services,
-                                                          const std::string& address);
+  // Serves on HOST:PORT (port 0: a free one). The services must outlive the server. Unavailable
+  // when the address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
+      const std::vector<grpc::Service*>& services, const std::string& address);
   ~RpcServer() { Shutdown(absl::ZeroDuration()); }
 
   int port() const { return port_; }

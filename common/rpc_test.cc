@@ -20,7 +20,8 @@ class Jobs : public v1::JobService::CallbackService {
                                 v1::JobStatus*) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     if (request->job_id() != "hang") {
-      reactor->Finish(ToGrpcStatus(absl::NotFoundError(absl::StrCat("no job ", request->job_id()))));
+      reactor->Finish(
+          ToGrpcStatus(absl::NotFoundError(absl::StrCat("no job ", request->job_id()))));
     } else {
       hanging = reactor;
     }

@@ -13,7 +13,7 @@ class Sha256 {
   Sha256();
   ~Sha256();
   void Add(std::string_view bytes);
-  std::string Hex();   // lower case; ends the sum: nothing may be added after
+  std::string Hex();  // lower case; ends the sum: nothing may be added after
 
  private:
   struct Context;

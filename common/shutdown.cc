@@ -42,9 +42,12 @@ bool WaitForShutdown(absl::Duration timeout) {
   OpenPipe();
   const absl::Time deadline = absl::Now() + timeout;
   for (;;) {
-    const absl::Duration left = std::clamp(deadline - absl::Now(), absl::ZeroDuration(), absl::Hours(1));
+    const absl::Duration left =
+        std::clamp(deadline - absl::Now(), absl::ZeroDuration(), absl::Hours(1));
     pollfd waiting{pipe_fds[0], POLLIN, 0};
-    const int ready = poll(&waiting, 1, static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1)))));
+    const int ready =
+        poll(&waiting, 1,
+             static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1)))));
     if (ready > 0) return true;
     if (absl::Now() >= deadline) return false;
   }

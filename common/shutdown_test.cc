@@ -22,32 +22,35 @@ int InChild(F f) {
 
 TEST(Shutdown, ASignalEndsTheWaitForEveryWaiter) {
   EXPECT_EQ(InChild([] {
-    InstallShutdown();
-    if (ShutdownRequested()) return 1;
-    if (WaitForShutdown(absl::Milliseconds(5))) return 2;
-    bool seen = false;
-    std::thread waiter([&] { seen = WaitForShutdown(absl::Seconds(30)); });
-    kill(getpid(), SIGTERM);
-    if (!WaitForShutdown(absl::Seconds(30))) return 3;
-    waiter.join();
-    return seen && ShutdownRequested() ? 0 : 4;
-  }), 0);
+              InstallShutdown();
+              if (ShutdownRequested()) return 1;
+              if (WaitForShutdown(absl::Milliseconds(5))) return 2;
+              bool seen = false;
+              std::thread waiter([&] { seen = WaitForShutdown(absl::Seconds(30)); });
+              kill(getpid(), SIGTERM);
+              if (!WaitForShutdown(absl::Seconds(30))) return 3;
+              waiter.join();
+              return seen && ShutdownRequested() ? 0 : 4;
+            }),
+            0);
 }
 
 TEST(Shutdown, ASecondSignalKills) {
   EXPECT_EQ(InChild([] {
-    InstallShutdown();
-    raise(SIGINT);
-    raise(SIGINT);
-    return 0;
-  }), 128 + SIGINT);
+              InstallShutdown();
+              raise(SIGINT);
+              raise(SIGINT);
+              return 0;
+            }),
+            128 + SIGINT);
 }
 
 TEST(Shutdown, AProgramMayAskItself) {
   EXPECT_EQ(InChild([] {
-    RequestShutdown();
-    return WaitForShutdown(absl::InfiniteDuration()) ? 0 : 1;
-  }), 0);
+              RequestShutdown();
+              return WaitForShutdown(absl::InfiniteDuration()) ? 0 : 1;
+            }),
+            0);
 }
 
 }  // namespace

@@ -12,11 +12,12 @@
 
 namespace sojourn::policy {
 
-// The 256 bytes as printable characters, in UTF-8: tokens are written in this alphabet (GPT-2's: printable
-// Latin-1 stands for itself, the rest for U+0100 and up, in order).
+// The 256 bytes as printable characters, in UTF-8: tokens are written in this alphabet (GPT-2's:
+// printable Latin-1 stands for itself, the rest for U+0100 and up, in order).
 const std::array<std::string, 256>& ByteAlphabet();
 std::string ToAlphabet(std::string_view bytes);
-// The bytes that a text in the alphabet stands for; a text with another character stands for itself.
+// The bytes that a text in the alphabet stands for; a text with another character stands for
+// itself.
 std::string FromAlphabet(std::string_view text);
 
 // What ByteLevel splits by when it is asked to (GPT-2's pattern).
@@ -33,7 +34,7 @@ class Splitter {
 
  private:
   explicit Splitter(std::shared_ptr<const void> code) : code_(std::move(code)) {}
-  std::shared_ptr<const void> code_;   // pcre2_code
+  std::shared_ptr<const void> code_;  // pcre2_code
 };
 
 }  // namespace sojourn::policy

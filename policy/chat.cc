@@ -16,18 +16,20 @@ absl::StatusOr<ChatFormat> ChatFormat::Create(const Tokenizer& tokenizer) {
   format.start_ = tokenizer.SpecialId("<|im_start|>");
   format.end_ = tokenizer.SpecialId("<|im_end|>");
   if (format.start_ < 0 || format.end_ < 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the tokenizer has no special token ", format.start_ < 0 ? "<|im_start|>" : "<|im_end|>",
-                     "; conversations are in ChatML, which needs <|im_start|> and <|im_end|>"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the tokenizer has no special token ", format.start_ < 0 ? "<|im_start|>" : "<|im_end|>",
+        "; conversations are in ChatML, which needs <|im_start|> and <|im_end|>"));
   }
   format.assistant_ = tokenizer.Encode("assistant\n");
   format.newline_ = tokenizer.Encode("\n");
   return format;
 }
 
-void ChatFormat::AppendTurn(const char* role, std::string_view text, std::vector<int32_t>* tokens) const {
+void ChatFormat::AppendTurn(const char* role, std::string_view text,
+                            std::vector<int32_t>* tokens) const {
   tokens->push_back(start_);
-  // Encoded as one text, as any chat template does: tokens may join the role's newline and the text's.
+  // Encoded as one text, as any chat template does: tokens may join the role's newline and the
+  // text's.
   Append(tokenizer_->Encode(std::string(role) + "\n" + std::string(text)), tokens);
   tokens->push_back(end_);
   Append(newline_, tokens);

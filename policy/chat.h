@@ -1,5 +1,6 @@
-// Conversations as tokens, in ChatML: <|im_start|>user\n...<|im_end|>\n<|im_start|>assistant\n...<|im_end|>\n
-// The agent's part is what was sampled, never re-tokenized; this class only makes what stands between.
+// Conversations as tokens, in ChatML:
+// <|im_start|>user\n...<|im_end|>\n<|im_start|>assistant\n...<|im_end|>\n The agent's part is what
+// was sampled, never re-tokenized; this class only makes what stands between.
 #ifndef SOJOURN_POLICY_CHAT_H_
 #define SOJOURN_POLICY_CHAT_H_
 
@@ -17,16 +18,17 @@ class ChatFormat {
   // FailedPrecondition when the tokenizer lacks ChatML's special tokens. Keeps a reference to it.
   static absl::StatusOr<ChatFormat> Create(const Tokenizer& tokenizer);
 
-  // The conversation's beginning: instructions and their fixed answer (both may be empty), then the first
-  // observation, up to where the agent's first response starts.
+  // The conversation's beginning: instructions and their fixed answer (both may be empty), then the
+  // first observation, up to where the agent's first response starts.
   std::vector<int32_t> Begin(std::string_view instructions, std::string_view acceptance,
                              std::string_view observation) const;
-  // What follows a response: the close of the assistant's turn if the response did not stop by itself
+  // What follows a response: the close of the assistant's turn if the response did not stop by
+  // itself
   // (`stopped`), the observation as a user turn, and the opening of the next response.
   std::vector<int32_t> Observe(std::string_view observation, bool stopped) const;
 
-  int32_t stop_token() const { return end_; }          // <|im_end|>: ends a response and is trained on
-  std::string ResponseText(absl::Span<const int32_t> response) const;   // without the stop token
+  int32_t stop_token() const { return end_; }  // <|im_end|>: ends a response and is trained on
+  std::string ResponseText(absl::Span<const int32_t> response) const;  // without the stop token
 
  private:
   explicit ChatFormat(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
@@ -35,7 +37,7 @@ class ChatFormat {
 
   const Tokenizer* tokenizer_;
   int32_t start_ = -1, end_ = -1;
-  std::vector<int32_t> assistant_, newline_;    // "assistant\n", "\n"
+  std::vector<int32_t> assistant_, newline_;  // "assistant\n", "\n"
 };
 
 }  // namespace sojourn::policy

@@ -16,7 +16,9 @@ TEST(ChatFormat, ConversationsAreChatMl) {
   const auto format = ChatFormat::Create(*tokenizer);
   ASSERT_TRUE(format.ok()) << format.status();
   auto tokens = format->Begin("Be brief.", "OK.", "You see a door.");
-  const auto append = [&](std::vector<int32_t> more) { tokens.insert(tokens.end(), more.begin(), more.end()); };
+  const auto append = [&](std::vector<int32_t> more) {
+    tokens.insert(tokens.end(), more.begin(), more.end());
+  };
   append(tokenizer->Encode("open"));
   append({format->stop_token()});
   append(format->Observe("It opens.", /*stopped=*/true));
@@ -32,7 +34,8 @@ TEST(ChatFormat, ConversationsAreChatMl) {
 TEST(ChatFormat, InstructionsMayBeLeftOut) {
   const auto tokenizer = MakeTokenizer();
   const auto format = ChatFormat::Create(*tokenizer);
-  EXPECT_EQ(tokenizer->Decode(format->Begin("", "", "x"), true), "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(tokenizer->Decode(format->Begin("", "", "x"), true),
+            "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n");
 }
 
 TEST(ChatFormat, AnObservationCannotEndItsTurn) {

@@ -27,7 +27,9 @@ struct Pair {
   int32_t left, right;
   bool operator==(const Pair&) const = default;
   template <typename H>
-  friend H AbslHashValue(H h, const Pair& p) { return H::combine(std::move(h), p.left, p.right); }
+  friend H AbslHashValue(H h, const Pair& p) {
+    return H::combine(std::move(h), p.left, p.right);
+  }
 };
 
 class ByteLevelBpe : public Tokenizer {
@@ -75,12 +77,13 @@ class ByteLevelBpe : public Tokenizer {
                      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
     if (size >= 0) normal->assign(reinterpret_cast<char*>(result), size);
     std::free(result);
-    return size >= 0;   // what is not UTF-8 stays as it is
+    return size >= 0;  // what is not UTF-8 stays as it is
   }
 
   void Split(std::string_view text, size_t splitter, std::vector<int32_t>* ids) const {
     if (splitter == splitters_.size()) return EncodePiece(text, ids);
-    splitters_[splitter].Split(text, [&](std::string_view piece) { Split(piece, splitter + 1, ids); });
+    splitters_[splitter].Split(text,
+                               [&](std::string_view piece) { Split(piece, splitter + 1, ids); });
   }
 
   void EncodePiece(std::string_view piece, std::vector<int32_t>* ids) const;
@@ -88,33 +91,33 @@ class ByteLevelBpe : public Tokenizer {
   bool nfc_ = false;
   bool ignore_merges_ = false;
   std::vector<Splitter> splitters_;
-  std::vector<Token> tokens_;                              // by id
-  absl::flat_hash_map<std::string, int32_t> ids_;          // the model's tokens, by bytes
+  std::vector<Token> tokens_;                      // by id
+  absl::flat_hash_map<std::string, int32_t> ids_;  // the model's tokens, by bytes
   absl::flat_hash_map<std::string, int32_t> special_;
-  std::array<int32_t, 256> byte_ids_;                      // -1: the vocabulary lacks the byte
+  std::array<int32_t, 256> byte_ids_;  // -1: the vocabulary lacks the byte
   absl::flat_hash_map<Pair, Merge> merges_;
 };
 
-// Applies the merge of lowest rank, leftmost first, until none applies: a heap of candidates over a linked
-// list of symbols, O(n log n).
+// Applies the merge of lowest rank, leftmost first, until none applies: a heap of candidates over a
+// linked list of symbols, O(n log n).
 void ByteLevelBpe::EncodePiece(std::string_view piece, std::vector<int32_t>* ids) const {
   if (ignore_merges_) {
     const auto whole = ids_.find(absl::string_view(piece.data(), piece.size()));
     if (whole != ids_.end()) return ids->push_back(whole->second);
   }
   struct Symbol {
-    int32_t id, previous, next;   // indices; -1: none. id -1: merged into its left neighbour
+    int32_t id, previous, next;  // indices; -1: none. id -1: merged into its left neighbour
   };
   struct Candidate {
     int32_t rank, at, left, right, id;
-    bool operator<(const Candidate& other) const {   // std::priority_queue gives the greatest first
+    bool operator<(const Candidate& other) const {  // std::priority_queue gives the greatest first
       return std::pair(rank, at) > std::pair(other.rank, other.at);
     }
   };
   std::vector<Symbol> symbols;
   symbols.reserve(piece.size());
   for (const unsigned char byte : piece) {
-    if (byte_ids_[byte] < 0) continue;               // as Hugging Face's BPE without an unknown token
+    if (byte_ids_[byte] < 0) continue;  // as Hugging Face's BPE without an unknown token
     const int32_t at = symbols.size();
     symbols.push_back({byte_ids_[byte], at - 1, at + 1});
   }
@@ -128,14 +131,16 @@ void ByteLevelBpe::EncodePiece(std::string_view piece, std::vector<int32_t>* ids
     if (at < 0 || symbols[at].next < 0) return;
     const int32_t left = symbols[at].id, right = symbols[symbols[at].next].id;
     const auto merge = merges_.find(Pair{left, right});
-    if (merge != merges_.end()) candidates.push({merge->second.rank, at, left, right, merge->second.id});
+    if (merge != merges_.end())
+      candidates.push({merge->second.rank, at, left, right, merge->second.id});
   };
   for (size_t at = 0; at < symbols.size(); ++at) offer(at);
   while (!candidates.empty()) {
     const Candidate best = candidates.top();
     candidates.pop();
     Symbol& symbol = symbols[best.at];
-    if (symbol.id != best.left || symbol.next < 0 || symbols[symbol.next].id != best.right) continue;   // outdated
+    if (symbol.id != best.left || symbol.next < 0 || symbols[symbol.next].id != best.right)
+      continue;  // outdated
     Symbol& eaten = symbols[symbol.next];
     symbol.id = best.id;
     symbol.next = eaten.next;
@@ -160,7 +165,8 @@ bool Flag(const Json& json, const char* key, bool otherwise) {
 absl::Status Unsupported(const std::string& place, const Json& found, const std::string& expected) {
   std::string text = found.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text.size() > 120) text = text.substr(0, 120) + "...";
-  return absl::InvalidArgumentError(absl::StrCat(place, ": ", text, " is not supported; expected ", expected));
+  return absl::InvalidArgumentError(
+      absl::StrCat(place, ": ", text, " is not supported; expected ", expected));
 }
 
 absl::Status ByteLevelBpe::Init(const Json& json) {
@@ -176,12 +182,14 @@ absl::Status ByteLevelBpe::Init(const Json& json) {
       return Unsupported("pre_tokenizer.pretokenizers", parts, "a list that ends with ByteLevel");
     }
     for (size_t i = 0; i < parts.size(); ++i) {
-      const absl::Status status = InitPreTokenizer(parts[i], absl::StrCat("pre_tokenizer.pretokenizers[", i, "]"));
+      const absl::Status status =
+          InitPreTokenizer(parts[i], absl::StrCat("pre_tokenizer.pretokenizers[", i, "]"));
       if (!status.ok()) return status;
     }
   } else {
     if (Text(pre_tokenizer, "type") != "ByteLevel") {
-      return Unsupported("pre_tokenizer", pre_tokenizer, "ByteLevel, or a Sequence that ends with it");
+      return Unsupported("pre_tokenizer", pre_tokenizer,
+                         "ByteLevel, or a Sequence that ends with it");
     }
     const absl::Status status = InitPreTokenizer(pre_tokenizer, "pre_tokenizer");
     if (!status.ok()) return status;
@@ -197,7 +205,8 @@ absl::Status ByteLevelBpe::InitPreTokenizer(const Json& json, const std::string&
   const std::string type = Text(json, "type");
   std::string pattern;
   if (type == "ByteLevel") {
-    if (Flag(json, "add_prefix_space", true)) return Unsupported(place + ".add_prefix_space", true, "false");
+    if (Flag(json, "add_prefix_space", true))
+      return Unsupported(place + ".add_prefix_space", true, "false");
     if (!Flag(json, "use_regex", true)) return absl::OkStatus();
     pattern = kByteLevelPattern;
   } else if (type == "Digits") {
@@ -222,16 +231,21 @@ absl::Status ByteLevelBpe::InitPreTokenizer(const Json& json, const std::string&
 }
 
 absl::Status ByteLevelBpe::InitModel(const Json& model) {
-  if (Text(model, "type") != "BPE") return Unsupported("model.type", model.is_object() ? model.value("type", Json()) : model, "\"BPE\"");
-  for (const char* key : {"unk_token", "dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
+  if (Text(model, "type") != "BPE")
+    return Unsupported("model.type", model.is_object() ? model.value("type", Json()) : model,
+                       "\"BPE\"");
+  for (const char* key :
+       {"unk_token", "dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
     const Json value = model.value(key, Json());
-    if (!value.is_null() && value != "" && value != 0.0) return Unsupported(absl::StrCat("model.", key), value, "null");
+    if (!value.is_null() && value != "" && value != 0.0)
+      return Unsupported(absl::StrCat("model.", key), value, "null");
   }
   if (Flag(model, "byte_fallback", false)) return Unsupported("model.byte_fallback", true, "false");
   ignore_merges_ = Flag(model, "ignore_merges", false);
 
   const Json& vocab = model.value("vocab", Json());
-  if (!vocab.is_object() || vocab.empty()) return Unsupported("model.vocab", vocab, "an object of tokens and ids");
+  if (!vocab.is_object() || vocab.empty())
+    return Unsupported("model.vocab", vocab, "an object of tokens and ids");
   constexpr int64_t kMostTokens = 1 << 24;
   for (const auto& [token, id] : vocab.items()) {
     if (!id.is_number_integer() || id < 0 || id >= kMostTokens) {
@@ -251,12 +265,13 @@ absl::Status ByteLevelBpe::InitModel(const Json& model) {
   if (!merges.is_array()) return Unsupported("model.merges", merges, "a list");
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     std::string left, right;
-    if (merges[rank].is_string()) {                        // "a b", the older form
+    if (merges[rank].is_string()) {  // "a b", the older form
       const std::string text = merges[rank].get<std::string>();
       const size_t space = text.find(' ');
       left = text.substr(0, space);
       if (space != std::string::npos) right = text.substr(space + 1);
-    } else if (merges[rank].is_array() && merges[rank].size() == 2 && merges[rank][0].is_string() && merges[rank][1].is_string()) {
+    } else if (merges[rank].is_array() && merges[rank].size() == 2 && merges[rank][0].is_string() &&
+               merges[rank][1].is_string()) {
       left = merges[rank][0].get<std::string>();
       right = merges[rank][1].get<std::string>();
     }
@@ -267,7 +282,8 @@ absl::Status ByteLevelBpe::InitModel(const Json& model) {
       return Unsupported(absl::StrCat("model.merges[", rank, "]"), merges[rank],
                          "two tokens of the vocabulary that together are a third");
     }
-    merges_.insert_or_assign(Pair{l->second, r->second}, Merge{static_cast<int32_t>(rank), both->second});
+    merges_.insert_or_assign(Pair{l->second, r->second},
+                             Merge{static_cast<int32_t>(rank), both->second});
   }
   return absl::OkStatus();
 }
@@ -278,7 +294,8 @@ absl::Status ByteLevelBpe::InitAddedTokens(const Json& added) {
     const Json id = added[i].is_object() ? added[i].value("id", Json()) : Json();
     const std::string content = Text(added[i], "content");
     if (!id.is_number_integer() || id < 0 || id > (1 << 24) || content.empty()) {
-      return Unsupported(absl::StrCat("added_tokens[", i, "]"), added[i], "an object with id and content");
+      return Unsupported(absl::StrCat("added_tokens[", i, "]"), added[i],
+                         "an object with id and content");
     }
     const int32_t value = id.get<int32_t>();
     if (value >= static_cast<int64_t>(tokens_.size())) tokens_.resize(value + 1);
@@ -290,7 +307,8 @@ absl::Status ByteLevelBpe::InitAddedTokens(const Json& added) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string_view json, const std::string& path) {
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string_view json,
+                                                            const std::string& path) {
   const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (parsed.is_discarded()) return absl::InvalidArgumentError(absl::StrCat(path, ": not JSON"));
   auto tokenizer = std::make_unique<ByteLevelBpe>();

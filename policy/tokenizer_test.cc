@@ -16,7 +16,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-constexpr char kPattern[] = R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+)";
+constexpr char kPattern[] =
+    R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+)";
 
 TokenizerTraining Training() {
   TokenizerTraining training;
@@ -29,8 +30,10 @@ TokenizerTraining Training() {
 std::vector<std::string> Texts() {
   std::vector<std::string> texts;
   for (int i = 0; i < 20; ++i) {
-    texts.push_back(absl::StrCat("Thought:\nI need the oak planks.\n\nAction:\nget ", i, " oak planks"));
-    texts.push_back("Thought:\nThe door is ahead.\n\nAction:\nturn left or turn right, then go forward");
+    texts.push_back(
+        absl::StrCat("Thought:\nI need the oak planks.\n\nAction:\nget ", i, " oak planks"));
+    texts.push_back(
+        "Thought:\nThe door is ahead.\n\nAction:\nturn left or turn right, then go forward");
   }
   return texts;
 }
@@ -43,8 +46,9 @@ std::unique_ptr<Tokenizer> Make(const TokenizerTraining& training) {
   return *std::move(tokenizer);
 }
 
-// The fixtures hold what PyPI's `tokenizers` 0.23 answers with the same file, special tokens not looked for:
-// ours.json was written by TrainTokenizer, gpt2.json by its own trainer (Digits, then ByteLevel with its pattern).
+// The fixtures hold what PyPI's `tokenizers` 0.23 answers with the same file, special tokens not
+// looked for: ours.json was written by TrainTokenizer, gpt2.json by its own trainer (Digits, then
+// ByteLevel with its pattern).
 class TokenizerFixture : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(TokenizerFixture, EncodesAsPyPiTokenizersDoes) {
@@ -77,7 +81,8 @@ TEST(Tokenizer, EveryByteStringComesBack) {
   for (int round = 0; round < 200; ++round) {
     std::string text;
     for (uint64_t n = random.Below(60); n > 0; --n) {
-      text += random.Below(3) == 0 ? std::string(1, static_cast<char>(random.Below(256))) : Texts()[1].substr(random.Below(40), 3);
+      text += random.Below(3) == 0 ? std::string(1, static_cast<char>(random.Below(256)))
+                                   : Texts()[1].substr(random.Below(40), 3);
     }
     EXPECT_EQ(tokenizer->Decode(tokenizer->Encode(text)), text) << "round " << round;
   }
@@ -91,7 +96,8 @@ TEST(Tokenizer, WholeWordsAreOneTokenWhereTheyStandAlone) {
   const int32_t planks = tokenizer->Encode(" oak planks")[0];
   EXPECT_THAT(tokenizer->Encode("get 2 oak planks."), ::testing::Contains(planks));
   EXPECT_THAT(tokenizer->Encode("get 2 oak plankses"), ::testing::Not(::testing::Contains(planks)));
-  EXPECT_THAT(tokenizer->Encode("soak planks"), ::testing::Not(::testing::Contains(tokenizer->Encode("oak planks")[0])));
+  EXPECT_THAT(tokenizer->Encode("soak planks"),
+              ::testing::Not(::testing::Contains(tokenizer->Encode("oak planks")[0])));
 }
 
 TEST(Tokenizer, ATextCannotForgeASpecialToken) {
@@ -108,7 +114,7 @@ TEST(Tokenizer, ATextCannotForgeASpecialToken) {
 
 TEST(Tokenizer, UnknownIdsGiveNothing) {
   const auto tokenizer = Make(Training());
-  EXPECT_EQ(tokenizer->vocab_size(), 318);   // of at most 330: then no pair came twice
+  EXPECT_EQ(tokenizer->vocab_size(), 318);  // of at most 330: then no pair came twice
   EXPECT_EQ(tokenizer->Decode({-1, 318, 1 << 30}), "");
 }
 
@@ -125,14 +131,17 @@ TEST(Tokenizer, TrainingRefusesWhatCannotBe) {
   EXPECT_THAT(std::string(TrainTokenizer({}, small).status().message()), HasSubstr("need 259"));
   TokenizerTraining pattern;
   pattern.split_pattern = "(x";
-  EXPECT_THAT(std::string(TrainTokenizer({}, pattern).status().message()), HasSubstr("split_pattern"));
+  EXPECT_THAT(std::string(TrainTokenizer({}, pattern).status().message()),
+              HasSubstr("split_pattern"));
   TokenizerTraining twice;
   twice.whole_words = {"oak", "oak"};
   EXPECT_THAT(std::string(TrainTokenizer({}, twice).status().message()), HasSubstr("given twice"));
 }
 
 TEST(Tokenizer, ErrorsNameTheFileAndThePlace) {
-  const auto error = [](std::string json) { return std::string(Tokenizer::Parse(json, "t.json").status().message()); };
+  const auto error = [](std::string json) {
+    return std::string(Tokenizer::Parse(json, "t.json").status().message());
+  };
   EXPECT_THAT(error("{"), HasSubstr("t.json: not JSON"));
   EXPECT_THAT(error("[]"), HasSubstr("t.json"));
   EXPECT_THAT(error("{}"), HasSubstr("pre_tokenizer"));
@@ -141,11 +150,13 @@ TEST(Tokenizer, ErrorsNameTheFileAndThePlace) {
     json[nlohmann::json::json_pointer(at)] = std::move(value);
     return json.dump();
   };
-  EXPECT_THAT(error(with("/model/type", "WordPiece")), AllOf(HasSubstr("model.type"), HasSubstr("BPE")));
+  EXPECT_THAT(error(with("/model/type", "WordPiece")),
+              AllOf(HasSubstr("model.type"), HasSubstr("BPE")));
   EXPECT_THAT(error(with("/model/merges/3", "a")), HasSubstr("model.merges[3]"));
   EXPECT_THAT(error(with("/model/vocab/a", -1)), HasSubstr("model.vocab[\"a\"]"));
   EXPECT_THAT(error(with("/normalizer", {{"type", "Lowercase"}})), HasSubstr("normalizer"));
-  EXPECT_THAT(error(with("/pre_tokenizer/pretokenizers/0/pattern/Regex", "[")), HasSubstr("pretokenizers[0]"));
+  EXPECT_THAT(error(with("/pre_tokenizer/pretokenizers/0/pattern/Regex", "[")),
+              HasSubstr("pretokenizers[0]"));
   EXPECT_THAT(error(with("/added_tokens/0/id", "x")), HasSubstr("added_tokens[0]"));
   EXPECT_TRUE(absl::IsNotFound(Tokenizer::Load("no/such/file").status()));
 }
@@ -155,7 +166,8 @@ TEST(Tokenizer, BrokenFilesAreErrorsNotCrashes) {
   Random random{RandomKey(12)};
   for (int round = 0; round < 300; ++round) {
     std::string broken = json.substr(random.Below(2) ? 0 : random.Below(50), json.size());
-    for (int i = 0; i < 3; ++i) broken[random.Below(broken.size())] = static_cast<char>(random.Below(256));
+    for (int i = 0; i < 3; ++i)
+      broken[random.Below(broken.size())] = static_cast<char>(random.Below(256));
     (void)Tokenizer::Parse(broken, "broken");
   }
 }

@@ -25,8 +25,8 @@ std::string Quote(const std::string& text) {
   return quoted;
 }
 
-// Whole words are split off before anything else; the longest first, and not inside a longer word. With
-// ignore_merges, a piece that is in the vocabulary is one token.
+// Whole words are split off before anything else; the longest first, and not inside a longer word.
+// With ignore_merges, a piece that is in the vocabulary is one token.
 std::string SplitPattern(const TokenizerTraining& training) {
   std::vector<std::string> words = training.whole_words;
   std::sort(words.begin(), words.end(), [](const std::string& a, const std::string& b) {
@@ -34,10 +34,12 @@ std::string SplitPattern(const TokenizerTraining& training) {
   });
   std::string pattern;
   for (const std::string& word : words) {
-    absl::StrAppend(&pattern, pattern.empty() ? "" : "|", absl::ascii_isalnum(word.front()) ? "(?<![\\p{L}\\p{N}])" : "",
-                    Quote(word), absl::ascii_isalnum(word.back()) ? "(?![\\p{L}\\p{N}])" : "");
+    absl::StrAppend(&pattern, pattern.empty() ? "" : "|",
+                    absl::ascii_isalnum(word.front()) ? "(?<![\\p{L}\\p{N}])" : "", Quote(word),
+                    absl::ascii_isalnum(word.back()) ? "(?![\\p{L}\\p{N}])" : "");
   }
-  if (!training.split_pattern.empty()) absl::StrAppend(&pattern, pattern.empty() ? "" : "|", training.split_pattern);
+  if (!training.split_pattern.empty())
+    absl::StrAppend(&pattern, pattern.empty() ? "" : "|", training.split_pattern);
   return pattern;
 }
 
@@ -48,8 +50,9 @@ struct Piece {
   int64_t count;
 };
 
-// Merges the most frequent pair, again and again (Sennrich, Haddow, Birch: "Neural machine translation of
-// rare words with subword units", ACL 2016), counting only where a merge changed something.
+// Merges the most frequent pair, again and again (Sennrich, Haddow, Birch: "Neural machine
+// translation of rare words with subword units", ACL 2016), counting only where a merge changed
+// something.
 class MergeCounter {
  public:
   explicit MergeCounter(std::vector<Piece> pieces) : pieces_(std::move(pieces)) {
@@ -67,7 +70,7 @@ class MergeCounter {
         *best = top.pair;
         return true;
       }
-      candidates_.pop();                       // outdated; its present count goes back in
+      candidates_.pop();  // outdated; its present count goes back in
       if (now > 0) candidates_.push({now, top.pair});
     }
     return false;
@@ -81,7 +84,8 @@ class MergeCounter {
       std::vector<int32_t>& ids = pieces_[i].ids;
       size_t to = 0;
       for (size_t from = 0; from < ids.size(); ++from) {
-        const bool merged = from + 1 < ids.size() && ids[from] == pair.first && ids[from + 1] == pair.second;
+        const bool merged =
+            from + 1 < ids.size() && ids[from] == pair.first && ids[from + 1] == pair.second;
         ids[to++] = merged ? id : ids[from];
         from += merged;
       }
@@ -115,28 +119,33 @@ class MergeCounter {
 
   std::vector<Piece> pieces_;
   absl::flat_hash_map<Pair, int64_t> counts_;
-  absl::flat_hash_map<Pair, absl::flat_hash_set<size_t>> places_;   // may name pieces that lost the pair
+  absl::flat_hash_map<Pair, absl::flat_hash_set<size_t>>
+      places_;  // may name pieces that lost the pair
   absl::flat_hash_set<Pair> changed_;
   std::priority_queue<Candidate> candidates_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::string> TrainTokenizer(absl::Span<const std::string> texts, const TokenizerTraining& training) {
+absl::StatusOr<std::string> TrainTokenizer(absl::Span<const std::string> texts,
+                                           const TokenizerTraining& training) {
   const int needed = training.special_tokens.size() + 256 + training.whole_words.size();
   if (training.vocab_size < needed) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "vocab_size is ", training.vocab_size, "; the special tokens, the 256 bytes and the whole words alone need ", needed));
+        "vocab_size is ", training.vocab_size,
+        "; the special tokens, the 256 bytes and the whole words alone need ", needed));
   }
   std::set<std::string> words;
   for (const std::string& word : training.whole_words) {
     if (word.size() < 2 || !words.insert(word).second) {
-      return absl::InvalidArgumentError(absl::StrCat("whole_words: \"", word, "\" is ", word.size() < 2 ? "too short" : "given twice"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "whole_words: \"", word, "\" is ", word.size() < 2 ? "too short" : "given twice"));
     }
   }
   const std::string pattern = SplitPattern(training);
   absl::StatusOr<Splitter> splitter = Splitter::Compile(pattern);
-  if (!splitter.ok()) return absl::InvalidArgumentError(absl::StrCat("split_pattern: ", splitter.status().message()));
+  if (!splitter.ok())
+    return absl::InvalidArgumentError(absl::StrCat("split_pattern: ", splitter.status().message()));
 
   std::map<std::string, int64_t, std::less<>> counts;
   for (const std::string& text : texts) {
@@ -148,14 +157,16 @@ absl::StatusOr<std::string> TrainTokenizer(absl::Span<const std::string> texts, 
     pattern.empty() ? count(text) : splitter->Split(text, count);
   }
 
-  std::vector<std::string> tokens(training.special_tokens);           // by id; the model's in the alphabet
+  std::vector<std::string> tokens(training.special_tokens);  // by id; the model's in the alphabet
   const int first_byte = tokens.size();
   std::vector<std::string> bytes(ByteAlphabet().begin(), ByteAlphabet().end());
   std::sort(bytes.begin(), bytes.end());
   tokens.insert(tokens.end(), bytes.begin(), bytes.end());
   std::array<int32_t, 256> byte_ids;
   for (int byte = 0; byte < 256; ++byte) {
-    byte_ids[byte] = first_byte + (std::lower_bound(bytes.begin(), bytes.end(), ByteAlphabet()[byte]) - bytes.begin());
+    byte_ids[byte] =
+        first_byte +
+        (std::lower_bound(bytes.begin(), bytes.end(), ByteAlphabet()[byte]) - bytes.begin());
   }
   for (const std::string& word : training.whole_words) tokens.push_back(ToAlphabet(word));
 
@@ -171,32 +182,57 @@ absl::StatusOr<std::string> TrainTokenizer(absl::Span<const std::string> texts, 
   MergeCounter counter(std::move(pieces));
   for (Pair pair; static_cast<int>(tokens.size()) < training.vocab_size && counter.Best(&pair);) {
     const std::string token = tokens[pair.first] + tokens[pair.second];
-    const auto [at, is_new] = ids.try_emplace(token, tokens.size());   // a whole word may come about again
+    const auto [at, is_new] =
+        ids.try_emplace(token, tokens.size());  // a whole word may come about again
     if (is_new) tokens.push_back(token);
     merges.push_back(absl::StrCat(tokens[pair.first], " ", tokens[pair.second]));
     counter.Merge(pair, at->second);
   }
 
-  nlohmann::ordered_json vocab = nlohmann::ordered_json::object(), added = nlohmann::ordered_json::array();
+  nlohmann::ordered_json vocab = nlohmann::ordered_json::object(),
+                         added = nlohmann::ordered_json::array();
   for (size_t id = 0; id < tokens.size(); ++id) vocab[tokens[id]] = id;
   for (int id = 0; id < first_byte; ++id) {
-    added.push_back({{"id", id}, {"content", tokens[id]}, {"single_word", false}, {"lstrip", false},
-                     {"rstrip", false}, {"normalized", false}, {"special", true}});
+    added.push_back({{"id", id},
+                     {"content", tokens[id]},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", true}});
   }
-  const nlohmann::ordered_json byte_level = {
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
+  const nlohmann::ordered_json byte_level = {{"type", "ByteLevel"},
+                                             {"add_prefix_space", false},
+                                             {"trim_offsets", true},
+                                             {"use_regex", false}};
   nlohmann::ordered_json pre_tokenizer = byte_level;
   if (!pattern.empty()) {
-    const nlohmann::ordered_json split = {
-        {"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
-    pre_tokenizer = {{"type", "Sequence"}, {"pretokenizers", nlohmann::ordered_json::array({split, byte_level})}};
+    const nlohmann::ordered_json split = {{"type", "Split"},
+                                          {"pattern", {{"Regex", pattern}}},
+                                          {"behavior", "Isolated"},
+                                          {"invert", false}};
+    pre_tokenizer = {{"type", "Sequence"},
+                     {"pretokenizers", nlohmann::ordered_json::array({split, byte_level})}};
   }
-  const nlohmann::ordered_json json = {
-      {"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added},
-      {"normalizer", nullptr}, {"pre_tokenizer", pre_tokenizer}, {"post_processor", nullptr}, {"decoder", byte_level},
-      {"model", {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr},
-                 {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr}, {"fuse_unk", false},
-                 {"byte_fallback", false}, {"ignore_merges", true}, {"vocab", vocab}, {"merges", merges}}}};
+  const nlohmann::ordered_json json = {{"version", "1.0"},
+                                       {"truncation", nullptr},
+                                       {"padding", nullptr},
+                                       {"added_tokens", added},
+                                       {"normalizer", nullptr},
+                                       {"pre_tokenizer", pre_tokenizer},
+                                       {"post_processor", nullptr},
+                                       {"decoder", byte_level},
+                                       {"model",
+                                        {{"type", "BPE"},
+                                         {"dropout", nullptr},
+                                         {"unk_token", nullptr},
+                                         {"continuing_subword_prefix", nullptr},
+                                         {"end_of_word_suffix", nullptr},
+                                         {"fuse_unk", false},
+                                         {"byte_fallback", false},
+                                         {"ignore_merges", true},
+                                         {"vocab", vocab},
+                                         {"merges", merges}}}};
   return json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
