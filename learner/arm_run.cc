@@ -38,7 +38,8 @@ absl::StatusOr<std::vector<v1::RankUpdate>> Decode(const std::string& bytes) {
     } else if (clean_end) {
       return updates;
     } else {
-      return absl::DataLossError("another rank's reports do not parse; do all ranks run the same build?");
+      return absl::DataLossError(
+          "another rank's reports do not parse; do all ranks run the same build?");
     }
   }
 }
@@ -49,12 +50,13 @@ ArmRun::ArmRun(const v1::TrainArm& train, const ArmRunOptions& options, Parts pa
     : train_(train),
       options_(options),
       parts_(parts),
-      arm_path_(absl::StrCat("arms/", train.arm() < static_cast<uint32_t>(train.config().arms_size())
-                                          ? train.config().arms(train.arm()).name()
-                                          : "")),
+      arm_path_(
+          absl::StrCat("arms/", train.arm() < static_cast<uint32_t>(train.config().arms_size())
+                                    ? train.config().arms(train.arm()).name()
+                                    : "")),
       arm_directory_(absl::StrCat(train.run_directory(), "/", arm_path_)) {}
 
-ArmRun::~ArmRun() { parts_.trajectories.Close(); }   // then the journal, then the ingest
+ArmRun::~ArmRun() { parts_.trajectories.Close(); }  // then the journal, then the ingest
 
 void ArmRun::Stop(const std::string& why, bool checkpoint) {
   std::shared_ptr<Collective> abort;
@@ -64,7 +66,7 @@ void ArmRun::Stop(const std::string& why, bool checkpoint) {
     stopped_ = true;
     checkpoint_at_stop_ = checkpoint;
     if (waiting_) waiting_->Interrupt();
-    if (!checkpoint) abort = collective_;       // else the update under way is finished first
+    if (!checkpoint) abort = collective_;  // else the update under way is finished first
   }
   if (abort) abort->Abort(why);
 }
@@ -81,7 +83,7 @@ bool ArmRun::stopped() const {
 }
 
 absl::Status ArmRun::Run() {
-  try {                                         // LibTorch's and the standard library's end here
+  try {  // LibTorch's and the standard library's end here
     return RunOrThrow();
   } catch (const std::exception& error) {
     return absl::InternalError(error.what());
@@ -89,10 +91,11 @@ absl::Status ArmRun::Run() {
 }
 
 absl::Status ArmRun::RunOrThrow() {
-  if (train_.arm() >= static_cast<uint32_t>(config().arms_size()) || ranks() <= static_cast<int>(options_.rank)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("asked to train arm ", train_.arm(), " of ", config().arms_size(), " as rank ", options_.rank,
-                     " of ", ranks()));
+  if (train_.arm() >= static_cast<uint32_t>(config().arms_size()) ||
+      ranks() <= static_cast<int>(options_.rank)) {
+    return absl::InvalidArgumentError(absl::StrCat("asked to train arm ", train_.arm(), " of ",
+                                                   config().arms_size(), " as rank ", options_.rank,
+                                                   " of ", ranks()));
   }
   absl::Status status = Form();
   if (status.ok()) status = Load();
@@ -109,10 +112,12 @@ absl::Status ArmRun::RunOrThrow() {
 absl::Status ArmRun::Form() {
   TcpCollectiveOptions options;
   options.rank = static_cast<int>(options_.rank);
-  options.addresses.assign(train_.collective_addresses().begin(), train_.collective_addresses().end());
+  options.addresses.assign(train_.collective_addresses().begin(),
+                           train_.collective_addresses().end());
   options.generation = train_.generation();
   const absl::Time deadline = absl::Now() + options_.connect_timeout;
-  options.connect_timeout = std::min(options_.connect_timeout, absl::Seconds(5));   // so that Stop is seen
+  options.connect_timeout =
+      std::min(options_.connect_timeout, absl::Seconds(5));  // so that Stop is seen
   parts_.metrics.SetActivity("forming the collective", "ranks",
                              absl::StrCat("the other ranks of generation ", train_.generation()));
   while (true) {
@@ -122,8 +127,10 @@ absl::Status ArmRun::Form() {
       collective_ = *std::move(formed);
       return absl::OkStatus();
     }
-    parts_.metrics.SetActivity("forming the collective", "ranks", std::string(formed.status().message()));
-    if (stopped() || formed.status().code() != absl::StatusCode::kDeadlineExceeded || absl::Now() >= deadline) {
+    parts_.metrics.SetActivity("forming the collective", "ranks",
+                               std::string(formed.status().message()));
+    if (stopped() || formed.status().code() != absl::StatusCode::kDeadlineExceeded ||
+        absl::Now() >= deadline) {
       return absl::UnavailableError(formed.status().message());
     }
   }
@@ -135,7 +142,9 @@ absl::Status ArmRun::Load() {
   if (absl::Status status = LoadCheckpoint(); !status.ok()) return status;
   if (absl::Status status = OpenJournal(); !status.ok()) return status;
   parts_.weights.StartArm(train_.job_id(), train_.arm(), config().rollout().max_staleness() + 1);
-  if (absl::Status status = parts_.weights.LoadOlder(arm_directory_ + "/served", trainer_->version()); !status.ok()) {
+  if (absl::Status status =
+          parts_.weights.LoadOlder(arm_directory_ + "/served", trainer_->version());
+      !status.ok()) {
     return status;
   }
   if (absl::Status status = Publish(); !status.ok()) return status;
@@ -153,8 +162,10 @@ absl::Status ArmRun::Load() {
   ready.set_generation(train_.generation());
   ready.set_version(trainer_->version());
   for (uint64_t group : ingest_->WholeGroups()) ready.add_journaled_groups(group);
-  spdlog::info("({}, arm {}) generation {}: ready at version {} with {} whole groups in the journal", train_.job_id(),
-               train_.arm(), train_.generation(), ready.version(), ready.journaled_groups_size());
+  spdlog::info(
+      "({}, arm {}) generation {}: ready at version {} with {} whole groups in the journal",
+      train_.job_id(), train_.arm(), train_.generation(), ready.version(),
+      ready.journaled_groups_size());
   parts_.session.Ready(ready);
   return absl::OkStatus();
 }
@@ -162,8 +173,8 @@ absl::Status ArmRun::Load() {
 absl::Status ArmRun::LoadCheckpoint() {
   absl::StatusOr<policy::Model> starting = policy::LoadModel(config().policy().model());
   if (!starting.ok()) return starting.status();
-  absl::StatusOr<std::unique_ptr<Trainer>> trainer =
-      Trainer::Create(config(), train_.arm(), *starting, collective_.get(), options_.reduce_timeout);
+  absl::StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(
+      config(), train_.arm(), *starting, collective_.get(), options_.reduce_timeout);
   if (!trainer.ok()) return trainer.status();
   trainer_ = *std::move(trainer);
 
@@ -176,14 +187,18 @@ absl::Status ArmRun::LoadCheckpoint() {
     if (found.ok()) version = absl::StrCat(found->state.version);
     if (!found.ok() && !absl::IsNotFound(found.status())) return found.status();
   }
-  if (absl::Status status = collective_->Broadcast(0, version, options_.reduce_timeout); !status.ok()) return status;
+  if (absl::Status status = collective_->Broadcast(0, version, options_.reduce_timeout);
+      !status.ok())
+    return status;
   uint64_t wanted = 0;
-  if (!absl::SimpleAtoi(version, &wanted)) return absl::UnavailableError("rank 0 sent a version that is none");
+  if (!absl::SimpleAtoi(version, &wanted))
+    return absl::UnavailableError("rank 0 sent a version that is none");
   if (options_.rank != 0 && wanted > 0) {
     found = FindNewestCheckpoint(directory, train_.job_id(), train_.arm(), wanted);
     if (!found.ok() || found->state.version != wanted) {
       return absl::UnavailableError(absl::StrCat(
-          "rank 0 loads the checkpoint at version ", wanted, " from ", directory, ", but this rank finds ",
+          "rank 0 loads the checkpoint at version ", wanted, " from ", directory,
+          ", but this rank finds ",
           found.ok() ? absl::StrCat("version ", found->state.version) : found.status().ToString(),
           "; the run's directory must be shared between ranks"));
     }
@@ -210,8 +225,10 @@ absl::Status ArmRun::OpenJournal() {
   options.groups_per_update = config().rollout().groups_per_update();
   options.max_staleness = config().rollout().max_staleness();
   options.first_update = trainer_->version();
-  options.behind_updates = 2 * options_.checkpoint_every;   // a broken newest checkpoint: the one before
-  options.validate = [config = config(), model = trainer_->model().config()](const v1::Trajectory& trajectory) {
+  options.behind_updates =
+      2 * options_.checkpoint_every;  // a broken newest checkpoint: the one before
+  options.validate = [config = config(),
+                      model = trainer_->model().config()](const v1::Trajectory& trajectory) {
     return ValidateTrajectory(trajectory, config, model);
   };
   ingest_ = std::make_unique<Ingest>(options);
@@ -228,7 +245,8 @@ absl::Status ArmRun::OpenJournal() {
           ingest_->Replay(std::move(trajectory));
         }
       });
-  if (!journal.ok()) return absl::UnavailableError(journal.status().ToString());   // a disk may come back
+  if (!journal.ok())
+    return absl::UnavailableError(journal.status().ToString());  // a disk may come back
   journal_ = *std::move(journal);
   return absl::OkStatus();
 }
@@ -245,7 +263,8 @@ absl::Status ArmRun::Publish() {
     for (int64_t extent : flat.sizes()) tensor.add_shape(extent);
     bytes.append(static_cast<const char*>(flat.data_ptr()), flat.nbytes());
   }
-  const absl::Status status = parts_.weights.Publish(trainer_->version(), std::move(tensors), std::move(bytes));
+  const absl::Status status =
+      parts_.weights.Publish(trainer_->version(), std::move(tensors), std::move(bytes));
   parts_.metrics.AddSeconds("publish", SecondsSince(start));
   return status;
 }
@@ -260,8 +279,9 @@ absl::Status ArmRun::TrainOnce() {
   absl::StatusOr<std::vector<v1::Trajectory>> trajectories =
       ingest_->WaitForUpdate(update, start + absl::Seconds(1));
   wait_seconds_ += SecondsSince(start);
-  if (!trajectories.ok()) {                     // another look at what else there is to do
-    const bool again = absl::IsDeadlineExceeded(trajectories.status()) || absl::IsCancelled(trajectories.status());
+  if (!trajectories.ok()) {  // another look at what else there is to do
+    const bool again =
+        absl::IsDeadlineExceeded(trajectories.status()) || absl::IsCancelled(trajectories.status());
     return again ? absl::OkStatus() : trajectories.status();
   }
 
@@ -281,11 +301,12 @@ absl::Status ArmRun::TrainOnce() {
   report.mutable_metrics()->set_wait_seconds(std::exchange(wait_seconds_, 0));
   parts_.metrics.SetUpdate(report.metrics());
   parts_.session.Report(report);
-  return trainer_->version() % options_.checkpoint_every == 0 ? CheckpointTogether() : absl::OkStatus();
+  return trainer_->version() % options_.checkpoint_every == 0 ? CheckpointTogether()
+                                                              : absl::OkStatus();
 }
 
-// All ranks, at the same version. A report that is not acknowledged must survive with the checkpoint,
-// because after it the update is never made again; so rank 0 stores every rank's.
+// All ranks, at the same version. A report that is not acknowledged must survive with the
+// checkpoint, because after it the update is never made again; so rank 0 stores every rank's.
 absl::Status ArmRun::CheckpointTogether() {
   const absl::Time start = absl::Now();
   parts_.metrics.SetActivity("writing a checkpoint");
@@ -293,17 +314,20 @@ absl::Status ArmRun::CheckpointTogether() {
   for (int rank = 0; rank < ranks(); ++rank) {
     std::string bytes;
     if (rank == static_cast<int>(options_.rank)) bytes = Encode(parts_.session.Unacknowledged());
-    if (absl::Status status = collective_->Broadcast(rank, bytes, options_.reduce_timeout); !status.ok()) return status;
+    if (absl::Status status = collective_->Broadcast(rank, bytes, options_.reduce_timeout);
+        !status.ok())
+      return status;
     absl::StatusOr<std::vector<v1::RankUpdate>> updates = Decode(bytes);
     if (!updates.ok()) return updates.status();
     unacknowledged.insert(unacknowledged.end(), updates->begin(), updates->end());
   }
-  std::string fault;                            // a full disk ends nothing: the last checkpoint is good
+  std::string fault;  // a full disk ends nothing: the last checkpoint is good
   if (options_.rank == 0) {
     const absl::Status written = WriteCheckpointHere(std::move(unacknowledged));
     if (!written.ok()) fault = written.ToString();
   }
-  if (absl::Status status = collective_->Broadcast(0, fault, options_.reduce_timeout); !status.ok()) return status;
+  if (absl::Status status = collective_->Broadcast(0, fault, options_.reduce_timeout); !status.ok())
+    return status;
   if (fault.empty()) {
     NoteCheckpoint();
   } else {
@@ -320,12 +344,16 @@ absl::Status ArmRun::WriteCheckpointHere(std::vector<v1::RankUpdate> unacknowled
   checkpoint.state = trainer_->Export();
   checkpoint.unacknowledged = std::move(unacknowledged);
   const std::string served = arm_directory_ + "/served";
-  if (absl::Status status = parts_.weights.SaveOlder(served, trainer_->version()); !status.ok()) return status;
-  if (absl::Status status = WriteCheckpoint(arm_directory_ + "/checkpoints", checkpoint); !status.ok()) return status;
+  if (absl::Status status = parts_.weights.SaveOlder(served, trainer_->version()); !status.ok())
+    return status;
+  if (absl::Status status = WriteCheckpoint(arm_directory_ + "/checkpoints", checkpoint);
+      !status.ok())
+    return status;
   return parts_.weights.RemoveStale(served);
 }
 
-// The journal keeps what is needed to go on from the checkpoint before the last, should the last be damaged.
+// The journal keeps what is needed to go on from the checkpoint before the last, should the last be
+// damaged.
 void ArmRun::NoteCheckpoint() {
   const uint64_t version = trainer_->version();
   if (last_checkpoint_ && *last_checkpoint_ < version) {
@@ -352,14 +380,16 @@ absl::Status ArmRun::HandleSave() {
 }
 
 absl::Status ArmRun::SaveModel(const v1::SaveCheckpoint& save) {
-  if (save.label().empty() || save.label()[0] == '.' || save.label().find('/') != std::string::npos) {
-    return absl::InvalidArgumentError(absl::StrCat("a checkpoint cannot be labelled \"", save.label(),
-                                                   "\"; expected a plain file name"));
+  if (save.label().empty() || save.label()[0] == '.' ||
+      save.label().find('/') != std::string::npos) {
+    return absl::InvalidArgumentError(absl::StrCat("a checkpoint cannot be labelled \"",
+                                                   save.label(), "\"; expected a plain file name"));
   }
   const std::string path = absl::StrCat(arm_path_, "/models/", save.label());
   const std::string directory = absl::StrCat(train_.run_directory(), "/", path);
   if (save.version() == trainer_->version()) {
-    const absl::Status saved = policy::SaveModel(directory, trainer_->model(), config().policy().model());
+    const absl::Status saved =
+        policy::SaveModel(directory, trainer_->model(), config().policy().model());
     if (!saved.ok()) return absl::UnavailableError(saved.ToString());
     if (last_checkpoint_ != trainer_->version()) {
       const absl::Status written = WriteCheckpointHere(parts_.session.Unacknowledged());
@@ -389,12 +419,15 @@ absl::Status ArmRun::SaveModel(const v1::SaveCheckpoint& save) {
 absl::Status ArmRun::CheckpointAtStop() {
   {
     std::lock_guard lock(mu_);
-    if (!checkpoint_at_stop_ || options_.rank != 0 || last_checkpoint_ == trainer_->version()) return absl::OkStatus();
+    if (!checkpoint_at_stop_ || options_.rank != 0 || last_checkpoint_ == trainer_->version())
+      return absl::OkStatus();
   }
-  if (trainer_->version() == 0) return absl::OkStatus();   // the starting policy
-  // Alone, rank 0 does not know the others' reports; but when its own are acknowledged, so are theirs.
+  if (trainer_->version() == 0) return absl::OkStatus();  // the starting policy
+  // Alone, rank 0 does not know the others' reports; but when its own are acknowledged, so are
+  // theirs.
   if (ranks() > 1 && !parts_.session.WaitAcknowledged(absl::Seconds(2))) {
-    return absl::UnavailableError("the last reports are not acknowledged; the journals have what is needed");
+    return absl::UnavailableError(
+        "the last reports are not acknowledged; the journals have what is needed");
   }
   return WriteCheckpointHere(parts_.session.Unacknowledged());
 }

@@ -1,11 +1,12 @@
-// One arm under one generation: from the newest checkpoint and the journal until it is told to stop.
+// One arm under one generation: from the newest checkpoint and the journal until it is told to
+// stop.
 //
-// Files, in RUN_DIRECTORY/arms/ARM/ (shared between ranks): checkpoints/ and served/ (rank 0 writes: what
-// training needs, and older versions that actors may still ask for), models/LABEL/ (rank 0, on request),
-// journal/rank-R/ (every rank its own).
+// Files, in RUN_DIRECTORY/arms/ARM/ (shared between ranks): checkpoints/ and served/ (rank 0
+// writes: what training needs, and older versions that actors may still ask for), models/LABEL/
+// (rank 0, on request), journal/rank-R/ (every rank its own).
 //
-// Killed anywhere, the next run makes the same weights: a checkpoint is whole or absent, what it does not
-// contain is in the journals, and an update depends on nothing else.
+// Killed anywhere, the next run makes the same weights: a checkpoint is whole or absent, what it
+// does not contain is in the journals, and an update depends on nothing else.
 #ifndef SOJOURN_LEARNER_ARM_RUN_H_
 #define SOJOURN_LEARNER_ARM_RUN_H_
 
@@ -30,10 +31,10 @@ namespace sojourn::learner {
 
 struct ArmRunOptions {
   uint32_t rank = 0;
-  uint64_t checkpoint_every = 20;              // updates; the same on every rank
+  uint64_t checkpoint_every = 20;  // updates; the same on every rank
   bool sync_journal = true;
-  absl::Duration connect_timeout = absl::Seconds(60);   // for forming the collective
-  absl::Duration reduce_timeout = absl::Seconds(60);    // for every wait for other ranks
+  absl::Duration connect_timeout = absl::Seconds(60);  // for forming the collective
+  absl::Duration reduce_timeout = absl::Seconds(60);   // for every wait for other ranks
 };
 
 class ArmRun {
@@ -47,10 +48,10 @@ class ArmRun {
     LearnerMetrics& metrics;
   };
   ArmRun(const v1::TrainArm& train, const ArmRunOptions& options, Parts parts);
-  ~ArmRun();                                   // no trajectories are taken any more
+  ~ArmRun();  // no trajectories are taken any more
 
-  // Trains until Stop: then OK. InvalidArgument, NotFound, DataLoss: this can never work, the job fails.
-  // Any other error: a peer or a disk; another generation may work.
+  // Trains until Stop: then OK. InvalidArgument, NotFound, DataLoss: this can never work, the job
+  // fails. Any other error: a peer or a disk; another generation may work.
   absl::Status Run();
 
   // --- from any thread
@@ -80,18 +81,18 @@ class ArmRun {
   const v1::TrainArm train_;
   const ArmRunOptions options_;
   const Parts parts_;
-  const std::string arm_path_;                 // relative to the run's directory: arms/NAME
+  const std::string arm_path_;  // relative to the run's directory: arms/NAME
   const std::string arm_directory_;
 
-  std::shared_ptr<Collective> collective_;     // set once by Form, under mu_; Stop aborts it
+  std::shared_ptr<Collective> collective_;  // set once by Form, under mu_; Stop aborts it
   std::unique_ptr<Trainer> trainer_;
-  std::unique_ptr<Ingest> ingest_;             // outlives the journal
+  std::unique_ptr<Ingest> ingest_;  // outlives the journal
   std::unique_ptr<Journal> journal_;
-  std::optional<uint64_t> last_checkpoint_;    // its version
-  double wait_seconds_ = 0;                    // for the trajectories of the next update
+  std::optional<uint64_t> last_checkpoint_;  // its version
+  double wait_seconds_ = 0;                  // for the trajectories of the next update
 
-  mutable std::mutex mu_;                      // guards what follows
-  Ingest* waiting_ = nullptr;                  // to be interrupted
+  mutable std::mutex mu_;      // guards what follows
+  Ingest* waiting_ = nullptr;  // to be interrupted
   std::optional<v1::SaveCheckpoint> save_;
   bool stopped_ = false, checkpoint_at_stop_ = false;
   std::string why_stopped_;

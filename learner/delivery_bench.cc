@@ -1,7 +1,9 @@
-// How fast trajectories are taken: bytes a second over loopback with the whole service (check, journal,
-// sync, acknowledge) beside the same messages over bare gRPC (read, acknowledge), in turns.
+// How fast trajectories are taken: bytes a second over loopback with the whole service (check,
+// journal, sync, acknowledge) beside the same messages over bare gRPC (read, acknowledge), in
+// turns.
 //
-//   learner_delivery_bench [message bytes = 65536] [seconds per round = 2] [rounds = 5] [directory = .]
+//   learner_delivery_bench [message bytes = 65536] [seconds per round = 2] [rounds = 5] [directory
+//   = .]
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -27,7 +29,8 @@ constexpr uint32_t kGroupSize = 8;
 
 class BareService : public v1::TrajectoryService::CallbackService {
   using Server = BidiServer<v1::Trajectory, v1::TrajectoryAck>;
-  grpc::ServerBidiReactor<v1::Trajectory, v1::TrajectoryAck>* Stream(grpc::CallbackServerContext* context) override {
+  grpc::ServerBidiReactor<v1::Trajectory, v1::TrajectoryAck>* Stream(
+      grpc::CallbackServerContext* context) override {
     return Server::Accept(
         context,
         [](std::shared_ptr<Server> stream) {
@@ -47,7 +50,7 @@ double Send(int port, size_t message_bytes, double seconds, uint64_t& next) {
   v1::Trajectory trajectory;
   trajectory.mutable_name()->set_job_id("job");
   trajectory.set_group_size(kGroupSize);
-  while (trajectory.ByteSizeLong() < message_bytes) {   // 2 + 1 + 4 bytes a token
+  while (trajectory.ByteSizeLong() < message_bytes) {  // 2 + 1 + 4 bytes a token
     trajectory.add_tokens(300 + trajectory.tokens_size() % 10000);
     trajectory.mutable_loss_mask()->push_back(0);
     trajectory.add_behavior_logprobs(-0.5f);
@@ -81,7 +84,8 @@ double Send(int port, size_t message_bytes, double seconds, uint64_t& next) {
   stream->WritesDone();
   reader.join();
   const double elapsed = absl::ToDoubleSeconds(absl::Now() - start);
-  if (!stream->Finish().ok() || acked != sent) std::fprintf(stderr, "sent %lu, acknowledged %lu\n", sent, acked);
+  if (!stream->Finish().ok() || acked != sent)
+    std::fprintf(stderr, "sent %lu, acknowledged %lu\n", sent, acked);
   return static_cast<double>(acked * trajectory.ByteSizeLong()) / elapsed;
 }
 
@@ -92,7 +96,8 @@ void Run(size_t message_bytes, double seconds, int rounds, const std::string& di
   auto bare_server = RpcServer::Start({&bare}, "localhost:0");
   auto server = RpcServer::Start({&service}, "localhost:0");
   std::vector<double> with[2], without;
-  std::printf("%zu-byte messages, MB/s: bare gRPC | journal, synced | journal, not synced\n", message_bytes);
+  std::printf("%zu-byte messages, MB/s: bare gRPC | journal, synced | journal, not synced\n",
+              message_bytes);
   for (int round = 0; round < rounds; ++round) {
     uint64_t ignored = 0;
     without.push_back(Send((*bare_server)->port(), message_bytes, seconds, ignored) / 1e6);
@@ -104,7 +109,8 @@ void Run(size_t message_bytes, double seconds, int rounds, const std::string& di
       options.groups_per_update = 4;
       options.max_staleness = 1 << 20;
       options.validate = [](const v1::Trajectory& t) {
-        return t.tokens_size() == t.behavior_logprobs_size() ? absl::OkStatus() : absl::InvalidArgumentError("sizes");
+        return t.tokens_size() == t.behavior_logprobs_size() ? absl::OkStatus()
+                                                             : absl::InvalidArgumentError("sizes");
       };
       Ingest ingest(options);
       const std::string path = directory + "/delivery_bench_journal";
@@ -117,7 +123,7 @@ void Run(size_t message_bytes, double seconds, int rounds, const std::string& di
       }
       service.Open(&ingest, journal->get());
       std::atomic<bool> over{false};
-      std::thread user([&] {                   // groups are used as they become whole, as in training
+      std::thread user([&] {  // groups are used as they become whole, as in training
         for (uint64_t update = 0; !over;) {
           if (ingest.WaitForUpdate(update, absl::Now() + absl::Seconds(1)).ok()) ++update;
         }
@@ -131,7 +137,7 @@ void Run(size_t message_bytes, double seconds, int rounds, const std::string& di
       service.Close();
       journal->reset();
       std::filesystem::remove_all(path);
-      std::printf(" %8.0f (%lu records in %lu batches)", with[sync].back(), stats.records, stats.batches);
+      std::printf(" %8.0f (%lu records, %lu syncs)", with[sync].back(), stats.records, stats.syncs);
     }
     std::printf("\n");
   }
@@ -140,16 +146,18 @@ void Run(size_t message_bytes, double seconds, int rounds, const std::string& di
     return values[values.size() / 2];
   };
   const double base = median(without);
-  std::printf("median: %.0f | %.0f (%.0f%%) | %.0f (%.0f%%)\n", base, median(with[1]), 100 * median(with[1]) / base,
-              median(with[0]), 100 * median(with[0]) / base);
+  std::printf("median: %.0f | %.0f (%.0f%%) | %.0f (%.0f%%)\n", base, median(with[1]),
+              100 * median(with[1]) / base, median(with[0]), 100 * median(with[0]) / base);
 }
 
 }  // namespace
 }  // namespace sojourn::learner
 
 int main(int argc, char** argv) {
-  const auto number = [&](int i, double otherwise) { return argc > i ? std::atof(argv[i]) : otherwise; };
-  sojourn::learner::Run(static_cast<size_t>(number(1, 65536)), number(2, 2), static_cast<int>(number(3, 5)),
-                        argc > 4 ? argv[4] : ".");
+  const auto number = [&](int i, double otherwise) {
+    return argc > i ? std::atof(argv[i]) : otherwise;
+  };
+  sojourn::learner::Run(static_cast<size_t>(number(1, 65536)), number(2, 2),
+                        static_cast<int>(number(3, 5)), argc > 4 ? argv[4] : ".");
   return 0;
 }

@@ -12,8 +12,8 @@ namespace sojourn::learner {
 namespace {
 
 std::string NameOf(const v1::Trajectory& t) {
-  return absl::StrCat("trajectory (", t.name().job_id(), ", arm ", t.name().arm(), ", group ", t.name().group(),
-                      ", member ", t.member(), ")");
+  return absl::StrCat("trajectory (", t.name().job_id(), ", arm ", t.name().arm(), ", group ",
+                      t.name().group(), ", member ", t.member(), ")");
 }
 
 std::chrono::system_clock::time_point ToChrono(absl::Time time) {
@@ -24,19 +24,20 @@ std::chrono::system_clock::time_point ToChrono(absl::Time time) {
 }  // namespace
 
 Ingest::Ingest(const IngestOptions& options)
-    : options_(options), next_update_(options.first_update),
+    : options_(options),
+      next_update_(options.first_update),
       window_base_(options.first_update + options.behind_updates) {}
 
 absl::StatusOr<Ingest::Verdict> Ingest::Check(const v1::Trajectory& t) const {
   if (t.name().job_id() != options_.job_id || t.name().arm() != options_.arm) {
-    return absl::InvalidArgumentError(absl::StrCat(NameOf(t), ": this learner trains (", options_.job_id, ", arm ",
-                                                   options_.arm, ")"));
+    return absl::InvalidArgumentError(absl::StrCat(NameOf(t), ": this learner trains (",
+                                                   options_.job_id, ", arm ", options_.arm, ")"));
   }
   const uint64_t group = t.name().group();
   if (group % options_.ranks != options_.rank) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(NameOf(t), ": the group belongs to rank ", group % options_.ranks, " of ", options_.ranks,
-                     "; this is rank ", options_.rank));
+    return absl::InvalidArgumentError(absl::StrCat(NameOf(t), ": the group belongs to rank ",
+                                                   group % options_.ranks, " of ", options_.ranks,
+                                                   "; this is rank ", options_.rank));
   }
   {
     std::lock_guard lock(mu_);
@@ -44,11 +45,13 @@ absl::StatusOr<Ingest::Verdict> Ingest::Check(const v1::Trajectory& t) const {
     if (update < next_update_) return Verdict::kKnown;
     if (group >= WindowEnd()) {
       return absl::OutOfRangeError(absl::StrCat(
-          NameOf(t), ": beyond the window: ", next_update_, " updates are made, so groups below ", WindowEnd(),
-          " are taken (", options_.groups_per_update, " per update, max_staleness ", options_.max_staleness, ")"));
+          NameOf(t), ": beyond the window: ", next_update_, " updates are made, so groups below ",
+          WindowEnd(), " are taken (", options_.groups_per_update, " per update, max_staleness ",
+          options_.max_staleness, ")"));
     }
     const auto it = groups_.find(group);
-    if (it != groups_.end() && t.member() < it->second.members.size() && it->second.members[t.member()]) {
+    if (it != groups_.end() && t.member() < it->second.members.size() &&
+        it->second.members[t.member()]) {
       return Verdict::kKnown;
     }
   }
@@ -58,8 +61,8 @@ absl::StatusOr<Ingest::Verdict> Ingest::Check(const v1::Trajectory& t) const {
 
 absl::Status Ingest::Validate(const v1::Trajectory& t) const {
   if (t.group_size() != options_.group_size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(NameOf(t), ": group_size is ", t.group_size(), ", the job's is ", options_.group_size));
+    return absl::InvalidArgumentError(absl::StrCat(NameOf(t), ": group_size is ", t.group_size(),
+                                                   ", the job's is ", options_.group_size));
   }
   if (t.member() >= t.group_size()) {
     return absl::InvalidArgumentError(
@@ -67,9 +70,9 @@ absl::Status Ingest::Validate(const v1::Trajectory& t) const {
   }
   const uint64_t update = t.name().group() / options_.groups_per_update;
   if (t.policy_version() > update) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(NameOf(t), ": policy_version is ", t.policy_version(), ", but the group belongs to update ",
-                     update, ", which is played with that version at the latest"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        NameOf(t), ": policy_version is ", t.policy_version(), ", but the group belongs to update ",
+        update, ", which is played with that version at the latest"));
   }
   if (absl::Status status = options_.validate(t); !status.ok()) {
     return absl::Status(status.code(), absl::StrCat(NameOf(t), ": ", status.message()));
@@ -108,26 +111,31 @@ uint64_t Ingest::FirstGroup(uint64_t update) const {
 }
 
 bool Ingest::WholeLocked(uint64_t update) const {
-  for (uint64_t g = FirstGroup(update); g < (update + 1) * options_.groups_per_update; g += options_.ranks) {
+  for (uint64_t g = FirstGroup(update); g < (update + 1) * options_.groups_per_update;
+       g += options_.ranks) {
     const auto it = groups_.find(g);
     if (it == groups_.end() || it->second.present < options_.group_size) return false;
   }
   return true;
 }
 
-absl::StatusOr<std::vector<v1::Trajectory>> Ingest::WaitForUpdate(uint64_t update, absl::Time deadline) {
+absl::StatusOr<std::vector<v1::Trajectory>> Ingest::WaitForUpdate(uint64_t update,
+                                                                  absl::Time deadline) {
   std::unique_lock lock(mu_);
   if (update != next_update_) {
     return absl::FailedPreconditionError(
         absl::StrCat("update ", update, " was asked for, but the next one is ", next_update_));
   }
-  changed_.wait_until(lock, ToChrono(deadline), [&] { return interrupted_ || WholeLocked(update); });
+  changed_.wait_until(lock, ToChrono(deadline),
+                      [&] { return interrupted_ || WholeLocked(update); });
   if (std::exchange(interrupted_, false)) return absl::CancelledError("interrupted");
   if (!WholeLocked(update)) {
-    return absl::DeadlineExceededError(absl::StrCat("update ", update, " waits for ", MissingLocked(update)));
+    return absl::DeadlineExceededError(
+        absl::StrCat("update ", update, " waits for ", MissingLocked(update)));
   }
   std::vector<v1::Trajectory> trajectories;
-  for (uint64_t g = FirstGroup(update); g < (update + 1) * options_.groups_per_update; g += options_.ranks) {
+  for (uint64_t g = FirstGroup(update); g < (update + 1) * options_.groups_per_update;
+       g += options_.ranks) {
     auto node = groups_.extract(g);
     for (std::optional<v1::Trajectory>& member : node.mapped().members) {
       trajectories.push_back(*std::move(member));
@@ -147,12 +155,14 @@ std::string Ingest::MissingLocked(uint64_t update) const {
   constexpr size_t kNamed = 4;
   std::vector<std::string> named;
   size_t more = 0;
-  for (uint64_t g = FirstGroup(update); g < (update + 1) * options_.groups_per_update; g += options_.ranks) {
+  for (uint64_t g = FirstGroup(update); g < (update + 1) * options_.groups_per_update;
+       g += options_.ranks) {
     const auto it = groups_.find(g);
     const uint32_t present = it == groups_.end() ? 0 : it->second.present;
     if (present == options_.group_size) continue;
     if (named.size() < kNamed) {
-      named.push_back(absl::StrCat("group ", g, " (", present, " of ", options_.group_size, " episodes)"));
+      named.push_back(
+          absl::StrCat("group ", g, " (", present, " of ", options_.group_size, " episodes)"));
     } else {
       ++more;
     }

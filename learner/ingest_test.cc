@@ -86,7 +86,7 @@ TEST(IngestTest, AUsedGroupIsKnown) {
 }
 
 TEST(IngestTest, RefusesWhatIsBeyondTheWindowUntilItMoves) {
-  Ingest ingest(Options());   // (1 + 1) * 4 groups
+  Ingest ingest(Options());  // (1 + 1) * 4 groups
   EXPECT_TRUE(ingest.Check(Episode(7, 0)).ok());
   const auto refused = ingest.Check(Episode(8, 0)).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kOutOfRange);
@@ -100,7 +100,7 @@ TEST(IngestTest, RefusesWhatIsBeyondTheWindowUntilItMoves) {
 
 TEST(IngestTest, ALearnerThatIsBehindTakesWhatTheCoordinatorIssues) {
   IngestOptions options = Options();
-  options.behind_updates = 2;                     // the coordinator may be at update 2
+  options.behind_updates = 2;  // the coordinator may be at update 2
   Ingest ingest(options);
   EXPECT_TRUE(ingest.Check(Episode(15, 0)).ok());
   EXPECT_FALSE(ingest.Check(Episode(16, 0)).ok());
@@ -118,7 +118,7 @@ TEST(IngestTest, ReplayDropsWhatIsNotOurs) {
   IngestOptions options = Options();
   options.first_update = 1;
   Ingest ingest(options);
-  EXPECT_FALSE(ingest.Replay(Episode(3, 0)));   // in the checkpoint
+  EXPECT_FALSE(ingest.Replay(Episode(3, 0)));  // in the checkpoint
   v1::Trajectory other = Episode(5, 0);
   other.mutable_name()->set_job_id("other");
   EXPECT_FALSE(ingest.Replay(other));
@@ -139,11 +139,15 @@ TEST(IngestTest, RefusalsSayWhatWasExpected) {
     EXPECT_EQ(verdict.status().code(), absl::StatusCode::kInvalidArgument);
     return std::string(verdict.status().message());
   };
-  EXPECT_THAT(why(Episode(1, 0), [](auto& t) { t.mutable_name()->set_job_id("x"); }), HasSubstr("trains (job, arm 1)"));
-  EXPECT_THAT(why(Episode(1, 0), [](auto& t) { t.mutable_name()->set_arm(0); }), HasSubstr("trains (job, arm 1)"));
+  EXPECT_THAT(why(Episode(1, 0), [](auto& t) { t.mutable_name()->set_job_id("x"); }),
+              HasSubstr("trains (job, arm 1)"));
+  EXPECT_THAT(why(Episode(1, 0), [](auto& t) { t.mutable_name()->set_arm(0); }),
+              HasSubstr("trains (job, arm 1)"));
   EXPECT_THAT(why(Episode(2, 0), [](auto&) {}), HasSubstr("belongs to rank 0 of 2"));
-  EXPECT_THAT(why(Episode(1, 2), [](auto&) {}), HasSubstr("member must be less than group_size, 2"));
-  EXPECT_THAT(why(Episode(1, 0), [](auto& t) { t.set_group_size(3); }), HasSubstr("the job's is 2"));
+  EXPECT_THAT(why(Episode(1, 2), [](auto&) {}),
+              HasSubstr("member must be less than group_size, 2"));
+  EXPECT_THAT(why(Episode(1, 0), [](auto& t) { t.set_group_size(3); }),
+              HasSubstr("the job's is 2"));
   EXPECT_THAT(why(Episode(1, 0), [](auto& t) { t.set_policy_version(1); }), HasSubstr("update 0"));
   EXPECT_THAT(why(Episode(1, 0), [](auto& t) { t.clear_tokens(); }), HasSubstr("no tokens"));
 }
@@ -154,8 +158,9 @@ TEST(IngestTest, TheDeadlineNamesWhatIsMissing) {
   ingest.Add(Episode(2, 1));
   const auto update = ingest.WaitForUpdate(0, Now() + absl::Milliseconds(1));
   EXPECT_EQ(update.status().code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_THAT(std::string(update.status().message()),
-              HasSubstr("group 1 (0 of 2 episodes), group 2 (1 of 2 episodes), group 3 (0 of 2 episodes)"));
+  EXPECT_THAT(
+      std::string(update.status().message()),
+      HasSubstr("group 1 (0 of 2 episodes), group 2 (1 of 2 episodes), group 3 (0 of 2 episodes)"));
   EXPECT_THAT(ingest.WholeGroups(), ElementsAre(0));
 }
 

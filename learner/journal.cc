@@ -9,7 +9,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/logging.h"
-#include "learner/crc32c.h"
+#include "common/crc32c.h"
 
 namespace sojourn::learner {
 namespace {
@@ -19,14 +19,15 @@ constexpr char kSuffix[] = ".journal";
 using Header = std::array<char, kHeaderBytes>;
 
 template <typename T>
-void Put(T value, char* to) {                   // little-endian
+void Put(T value, char* to) {  // little-endian
   for (size_t i = 0; i < sizeof(T); ++i) to[i] = static_cast<char>(value >> (8 * i));
 }
 
 template <typename T>
 T Get(const char* from) {
   T value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) value |= static_cast<T>(static_cast<uint8_t>(from[i])) << (8 * i);
+  for (size_t i = 0; i < sizeof(T); ++i)
+    value |= static_cast<T>(static_cast<uint8_t>(from[i])) << (8 * i);
   return value;
 }
 
@@ -42,22 +43,24 @@ Header MakeHeader(uint64_t group, const absl::Cord& payload) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const JournalOptions& options, const Visit& visit,
-                                                       JournalFiles& files) {
+absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const JournalOptions& options,
+                                                       const Visit& visit, JournalFiles& files) {
   std::unique_ptr<Journal> journal(new Journal(options, files));
   if (absl::Status status = journal->Recover(visit); !status.ok()) return status;
-  journal->writer_ = std::thread([raw = journal.get()] { raw->Run(); });
+  journal->writer_ = std::thread([raw = journal.get()] { raw->RunWriter(); });
+  journal->syncer_ = std::thread([raw = journal.get()] { raw->RunSyncer(); });
   return journal;
 }
 
 Journal::~Journal() {
-  if (!writer_.joinable()) return;              // Open failed
+  if (!writer_.joinable()) return;  // Open failed
   {
     std::lock_guard lock(mu_);
     closing_ = true;
   }
   changed_.notify_all();
   writer_.join();
+  syncer_.join();
 }
 
 absl::Status Journal::Recover(const Visit& visit) {
@@ -68,7 +71,8 @@ absl::Status Journal::Recover(const Visit& visit) {
   for (const std::string& name : *names) {
     uint64_t number;
     absl::string_view stem = name;
-    if (absl::ConsumeSuffix(&stem, kSuffix) && absl::SimpleAtoi(stem, &number)) numbers.push_back(number);
+    if (absl::ConsumeSuffix(&stem, kSuffix) && absl::SimpleAtoi(stem, &number))
+      numbers.push_back(number);
   }
   std::sort(numbers.begin(), numbers.end());
   for (uint64_t number : numbers) {
@@ -97,8 +101,10 @@ absl::Status Journal::RecoverSegment(const std::string& path, const Visit& visit
   }
   segment.bytes = at;
   if (at < content->size()) {
-    spdlog::warn("{}: the record at byte {} is torn or corrupt; cutting off {} bytes, which are sent or "
-                 "played again where they are needed", path, at, content->size() - at);
+    spdlog::warn(
+        "{}: the record at byte {} is torn or corrupt; cutting off {} bytes, which are sent or "
+        "played again where they are needed",
+        path, at, content->size() - at);
     if (absl::Status status = files_.Truncate(path, at); !status.ok()) return status;
   }
   if (at == 0) return files_.Remove(path);
@@ -111,10 +117,10 @@ absl::Status Journal::Append(uint64_t group, absl::Cord payload, Done done) {
   {
     std::lock_guard lock(mu_);
     if (stats_.queued_bytes + bytes > options_.max_queued_bytes) {
-      return absl::ResourceExhaustedError(
-          absl::StrFormat("%s: the journal's queue holds %d bytes already, of at most %d: the disk is slower "
-                          "than what arrives", options_.directory, stats_.queued_bytes,
-                          options_.max_queued_bytes));
+      return absl::ResourceExhaustedError(absl::StrFormat(
+          "%s: the journal's queue holds %d bytes already, of at most %d: the disk is slower "
+          "than what arrives",
+          options_.directory, stats_.queued_bytes, options_.max_queued_bytes));
     }
     queue_.push_back({group, std::move(payload), std::move(done)});
     stats_.queued_bytes += bytes;
@@ -124,72 +130,120 @@ absl::Status Journal::Append(uint64_t group, absl::Cord payload, Done done) {
   return absl::OkStatus();
 }
 
-void Journal::Run() {
+void Journal::RunWriter() {
   std::unique_lock lock(mu_);
   while (true) {
     changed_.wait(lock, [&] { return closing_ || !queue_.empty(); });
-    if (queue_.empty()) return;                 // closing, and all is written
-    std::deque<Record> batch;
-    batch.swap(queue_);
+    if (queue_.empty()) break;  // closing, and all is written
+    Batch batch;
+    batch.records.swap(queue_);
     lock.unlock();
     const absl::Time start = absl::Now();
-    const absl::Status status = Write(batch);
-    const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
-    if (!status.ok()) spdlog::error("journal: {} records were not written: {}", batch.size(), status.ToString());
-    uint64_t bytes = 0;
-    for (const Record& record : batch) bytes += kHeaderBytes + record.payload.size();
+    batch.status = Write(batch);
     lock.lock();
-    stats_.seconds += seconds;
-    stats_.queued_bytes -= bytes;
-    stats_.queued_records -= batch.size();
-    ++stats_.batches;
-    if (status.ok()) {
-      stats_.records += batch.size();
-      stats_.bytes += bytes;
-    } else {
-      new_segment_ = true;   // nothing may follow a torn record; and a failed sync is not tried again,
-    }                        // because the kernel may have dropped the pages (they count as clean)
-    lock.unlock();
-    for (Record& record : batch) {
-      record.payload.Clear();
-      record.done(status);
-    }
-    batch.clear();
-    lock.lock();
+    stats_.write_seconds += absl::ToDoubleSeconds(absl::Now() - start);
+    if (!batch.status.ok()) new_segment_ = true;  // nothing may follow a torn record
+    written_.push_back(std::move(batch));
+    changed_.notify_all();
   }
+  writer_ended_ = true;
+  changed_.notify_all();
 }
 
-absl::Status Journal::Write(const std::deque<Record>& batch) {
+absl::Status Journal::Write(Batch& batch) {
   std::vector<Header> headers;
-  headers.reserve(batch.size());
+  headers.reserve(batch.records.size());
   std::vector<std::string_view> parts;
-  uint64_t bytes = 0, max_group = 0;
-  for (const Record& record : batch) {
+  uint64_t max_group = 0;
+  for (const Record& record : batch.records) {
     headers.push_back(MakeHeader(record.group, record.payload));
     parts.emplace_back(headers.back().data(), kHeaderBytes);
-    for (absl::string_view chunk : record.payload.Chunks()) parts.emplace_back(chunk.data(), chunk.size());
-    bytes += kHeaderBytes + record.payload.size();
+    for (absl::string_view chunk : record.payload.Chunks()) {
+      parts.emplace_back(chunk.data(), chunk.size());
+    }
+    batch.bytes += kHeaderBytes + record.payload.size();
     max_group = std::max(max_group, record.group);
   }
   bool new_segment;
   {
     std::lock_guard lock(mu_);
     new_segment = new_segment_ || segments_.back().bytes >= options_.segment_bytes;
-    if (!new_segment) {                         // counted before it is written: Prune must not miss it
-      segments_.back().bytes += bytes;
+    if (!new_segment) {  // counted before it is written: Prune must not miss it
+      segments_.back().bytes += batch.bytes;
       segments_.back().max_group = std::max(segments_.back().max_group, max_group);
     }
   }
   if (new_segment) {
-    if (absl::Status status = StartSegment(bytes, max_group); !status.ok()) return status;
+    if (absl::Status status = StartSegment(batch.bytes, max_group); !status.ok()) return status;
   }
-  absl::Status status = active_->Append(parts);
-  if (status.ok() && options_.sync) status = active_->Sync();
-  return status;
+  batch.file = active_;
+  return active_->Append(parts);
+}
+
+void Journal::RunSyncer() {
+  std::unique_lock lock(mu_);
+  while (true) {
+    changed_.wait(lock, [&] { return writer_ended_ || !written_.empty(); });
+    if (written_.empty()) return;
+    std::deque<Batch> batches;
+    batches.swap(written_);
+    lock.unlock();
+    Settle(batches);
+    batches.clear();
+    lock.lock();
+  }
+}
+
+// Syncs each file once, then calls back in order.
+void Journal::Settle(std::deque<Batch>& batches) {
+  const absl::Time start = absl::Now();
+  uint64_t syncs = 0;
+  std::shared_ptr<AppendFile> synced;
+  absl::Status status;
+  for (auto batch = batches.rbegin(); batch != batches.rend();
+       ++batch) {  // a file's last write first
+    if (!batch->status.ok() || !options_.sync) continue;
+    if (batch->file == broken_) {
+      status = absl::DataLossError("a sync of this segment failed");
+    } else if (batch->file != synced) {
+      status = batch->file->Sync();
+      synced = batch->file;
+      ++syncs;
+      // It is not tried again: the kernel may have dropped the pages, which then count as clean.
+      if (!status.ok()) broken_ = batch->file;
+    }
+    batch->status = status;
+  }
+  {
+    std::lock_guard lock(mu_);
+    stats_.sync_seconds += absl::ToDoubleSeconds(absl::Now() - start);
+    stats_.syncs += syncs;
+    for (const Batch& batch : batches) {
+      if (broken_ != nullptr && broken_ == batch.file) new_segment_ = true;
+      for (const Record& record : batch.records) {
+        const uint64_t bytes = kHeaderBytes + record.payload.size();
+        stats_.queued_bytes -= bytes;
+        stats_.bytes += batch.status.ok() ? bytes : 0;
+      }
+      stats_.queued_records -= batch.records.size();
+      stats_.records += batch.status.ok() ? batch.records.size() : 0;
+    }
+  }
+  for (Batch& batch : batches) {
+    if (!batch.status.ok()) {
+      spdlog::error("journal: {} records were not written: {}", batch.records.size(),
+                    batch.status.ToString());
+    }
+    for (Record& record : batch.records) {
+      record.payload.Clear();
+      record.done(batch.status);
+    }
+  }
 }
 
 absl::Status Journal::StartSegment(uint64_t bytes, uint64_t max_group) {
-  const std::string path = absl::StrFormat("%s/%08d%s", options_.directory, next_number_++, kSuffix);
+  const std::string path =
+      absl::StrFormat("%s/%08d%s", options_.directory, next_number_++, kSuffix);
   absl::StatusOr<std::unique_ptr<AppendFile>> file = files_.Create(path);
   if (!file.ok()) return file.status();
   if (options_.sync) {
@@ -208,7 +262,8 @@ void Journal::Prune(uint64_t group) {
   {
     std::lock_guard lock(mu_);
     // The writer may be in the last segment: it is closed now, and goes at a later Prune.
-    const size_t closed = new_segment_ || segments_.empty() ? segments_.size() : segments_.size() - 1;
+    const size_t closed =
+        new_segment_ || segments_.empty() ? segments_.size() : segments_.size() - 1;
     std::vector<Segment> kept;
     for (size_t i = 0; i < segments_.size(); ++i) {
       if (i < closed && segments_[i].max_group < group) {
@@ -222,7 +277,8 @@ void Journal::Prune(uint64_t group) {
     new_segment_ = true;
   }
   for (const std::string& path : paths) {
-    if (absl::Status status = files_.Remove(path); !status.ok()) spdlog::warn("{}", status.ToString());
+    if (absl::Status status = files_.Remove(path); !status.ok())
+      spdlog::warn("{}", status.ToString());
   }
 }
 

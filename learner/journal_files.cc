@@ -38,7 +38,8 @@ class PosixAppendFile : public AppendFile {
         if (errno == EINTR) continue;
         return ErrnoError(path_, "write");
       }
-      for (; first < pending.size() && written >= static_cast<ssize_t>(pending[first].iov_len); ++first) {
+      for (; first < pending.size() && written >= static_cast<ssize_t>(pending[first].iov_len);
+           ++first) {
         written -= static_cast<ssize_t>(pending[first].iov_len);
       }
       if (written > 0) {
@@ -70,10 +71,13 @@ class Posix : public JournalFiles {
   absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override {
     std::vector<std::string> names;
     std::error_code error;
-    for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+         it.increment(error)) {
       names.push_back(it->path().filename().string());
     }
-    if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat(directory, ": cannot list this folder"));
+    if (error)
+      return absl::ErrnoToStatus(error.value(),
+                                 absl::StrCat(directory, ": cannot list this folder"));
     return names;
   }
 
@@ -91,7 +95,8 @@ class Posix : public JournalFiles {
   }
 
   absl::Status Remove(const std::string& path) override {
-    return unlink(path.c_str()) == 0 || errno == ENOENT ? absl::OkStatus() : ErrnoError(path, "remove");
+    return unlink(path.c_str()) == 0 || errno == ENOENT ? absl::OkStatus()
+                                                        : ErrnoError(path, "remove");
   }
 
   absl::Status SyncDirectory(const std::string& path) override {

@@ -23,14 +23,17 @@ std::string ReachableHost(const std::string& host) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Learner>> Learner::Start(const LearnerOptions& options, Metrics& metrics) {
+absl::StatusOr<std::unique_ptr<Learner>> Learner::Start(const LearnerOptions& options,
+                                                        Metrics& metrics) {
   const size_t colon = options.listen.rfind(':');
   if (colon == std::string::npos || colon == 0) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot listen on \"", options.listen, "\"; expected HOST:PORT"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot listen on \"", options.listen, "\"; expected HOST:PORT"));
   }
   const std::string host = options.listen.substr(0, colon);
   std::unique_ptr<Learner> learner(new Learner(options, metrics));
-  auto server = RpcServer::Start({&learner->trajectories_, &learner->weights_service_}, options.listen);
+  auto server =
+      RpcServer::Start({&learner->trajectories_, &learner->weights_service_}, options.listen);
   if (!server.ok()) return server.status();
   learner->server_ = *std::move(server);
   auto listener = TcpListener::Create(host + ":0");
@@ -81,11 +84,13 @@ bool Learner::Stop(bool checkpoint, absl::Duration timeout) {
 void Learner::OnTrain(v1::TrainArm train) {
   std::lock_guard lock(mu_);
   if (stopping_) return;
-  if (google::protobuf::util::MessageDifferencer::Equals(train, told_)) return;   // said before
+  if (google::protobuf::util::MessageDifferencer::Equals(train, told_)) return;  // said before
   told_ = train;
-  if (run_) run_->Stop(absl::StrCat("generation ", train.generation(), " replaces this one"), /*checkpoint=*/false);
+  if (run_)
+    run_->Stop(absl::StrCat("generation ", train.generation(), " replaces this one"),
+               /*checkpoint=*/false);
   next_ = std::move(train);
-  save_.reset();                               // asked again when this generation is ready
+  save_.reset();  // asked again when this generation is ready
   changed_.notify_all();
 }
 
@@ -101,7 +106,8 @@ void Learner::OnSave(const v1::SaveCheckpoint& save) {
 void Learner::OnStop(const v1::StopTraining& stop) {
   std::lock_guard lock(mu_);
   if (next_ && next_->job_id() == stop.job_id()) next_.reset();
-  if (run_ && job_id_ == stop.job_id()) run_->Stop("the coordinator ended this training", /*checkpoint=*/true);
+  if (run_ && job_id_ == stop.job_id())
+    run_->Stop("the coordinator ended this training", /*checkpoint=*/true);
   changed_.notify_all();
 }
 
@@ -114,7 +120,7 @@ void Learner::Run() {
     if (ask_again == absl::InfiniteFuture()) {
       changed_.wait(lock, wanted);
     } else if (!changed_.wait_until(lock, absl::ToChronoTime(ask_again), wanted)) {
-      ask_again = absl::InfiniteFuture();       // the session goes on by itself
+      ask_again = absl::InfiniteFuture();  // the session goes on by itself
       lock.unlock();
       session_->Reconnect(why);
       lock.lock();
@@ -122,15 +128,16 @@ void Learner::Run() {
     }
     if (stopping_) break;
     const v1::TrainArm train = *std::exchange(next_, std::nullopt);
-    run_ = std::make_unique<ArmRun>(train, options_.arm,
-                                    ArmRun::Parts{*listener_, *session_, trajectories_, weights_, metrics_});
+    run_ = std::make_unique<ArmRun>(
+        train, options_.arm,
+        ArmRun::Parts{*listener_, *session_, trajectories_, weights_, metrics_});
     job_id_ = train.job_id();
     if (save_) run_->Save(*std::exchange(save_, std::nullopt));
     ArmRun* const run = run_.get();
     lock.unlock();
     const absl::Status status = run->Run();
     lock.lock();
-    std::unique_ptr<ArmRun> over = std::move(run_);   // others use it under the lock only
+    std::unique_ptr<ArmRun> over = std::move(run_);  // others use it under the lock only
     lock.unlock();
     over.reset();
     ask_again = EndRun(train, status);
@@ -146,8 +153,8 @@ absl::Time Learner::EndRun(const v1::TrainArm& train, const absl::Status& status
     metrics_.SetActivity("idle", "coordinator", "the coordinator's word on what to train");
     return absl::InfiniteFuture();
   }
-  spdlog::error("({}, arm {}) generation {} ended: {}", train.job_id(), train.arm(), train.generation(),
-                status.ToString());
+  spdlog::error("({}, arm {}) generation {} ended: {}", train.job_id(), train.arm(),
+                train.generation(), status.ToString());
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kNotFound:
@@ -161,8 +168,8 @@ absl::Time Learner::EndRun(const v1::TrainArm& train, const absl::Status& status
       return absl::InfiniteFuture();
     }
     default:
-      // If a peer is dead, the coordinator sees that too and forms a new generation; if only the way to
-      // it is broken, nobody else will ask.
+      // If a peer is dead, the coordinator sees that too and forms a new generation; if only the
+      // way to it is broken, nobody else will ask.
       metrics_.SetActivity("idle", "ranks", std::string(status.message()));
       return absl::Now() + std::max(absl::Milliseconds(train.lease_ms()), absl::Seconds(1));
   }

@@ -1,5 +1,5 @@
-// Whole learners, in this process or as processes of their own, against a coordinator and actors that
-// are faked at the other end of real gRPC.
+// Whole learners, in this process or as processes of their own, against a coordinator and actors
+// that are faked at the other end of real gRPC.
 #include "learner/learner.h"
 
 #include <ATen/Parallel.h>
@@ -59,11 +59,12 @@ v1::Trajectory Play(uint64_t group, uint32_t member) {
   return t;
 }
 
-// A coordinator of one arm that admits, counts and checkpoints as the real one, and an actor that plays
-// what it admits.
+// A coordinator of one arm that admits, counts and checkpoints as the real one, and an actor that
+// plays what it admits.
 class FakeFleet : public v1::FleetService::CallbackService {
  public:
-  FakeFleet(const std::string& directory, uint32_t ranks, uint64_t updates) : ranks_(ranks), updates_(updates) {
+  FakeFleet(const std::string& directory, uint32_t ranks, uint64_t updates)
+      : ranks_(ranks), updates_(updates) {
     v1::JobConfig& config = *train_.mutable_config();
     config.mutable_policy()->set_model(directory + "/start");
     v1::Rollout& rollout = *config.mutable_rollout();
@@ -166,20 +167,20 @@ class FakeFleet : public v1::FleetService::CallbackService {
     v1::LearnerHello hello;
   };
 
-  std::mutex mu_;                                  // guards what follows
+  std::mutex mu_;  // guards what follows
   std::condition_variable changed_;
   std::map<uint32_t, Member> learners_;
   uint64_t generation_ = 0;
-  uint64_t unreachable_generation_ = 0;            // its ranks cannot reach each other
+  uint64_t unreachable_generation_ = 0;  // its ranks cannot reach each other
   std::map<uint32_t, v1::LearnerReady> ready_;
-  uint64_t first_ = 0;                             // groups before it are used
+  uint64_t first_ = 0;  // groups before it are used
   std::set<uint64_t> delivered_;
   uint64_t consumed_ = 0;
   std::map<uint64_t, std::map<uint32_t, v1::RankUpdate>> reports_;
-  std::vector<v1::RankUpdate> counted_;            // rank 0's
+  std::vector<v1::RankUpdate> counted_;  // rank 0's
   std::string final_sha256_, failed_;
   v1::Heartbeat heartbeat_;
-  uint64_t deaf_from_ = ~uint64_t{0};              // reports of this update and later ones are lost
+  uint64_t deaf_from_ = ~uint64_t{0};  // reports of this update and later ones are lost
 
  private:
   using Stream = BidiServer<v1::LearnerMessage, v1::CoordinatorToLearner>;
@@ -199,8 +200,9 @@ class FakeFleet : public v1::FleetService::CallbackService {
   grpc::ServerBidiReactor<v1::LearnerMessage, v1::CoordinatorToLearner>* Learn(
       grpc::CallbackServerContext* context) override {
     return Stream::Accept(context, [this](std::shared_ptr<Stream> stream) {
-      return Stream::Handlers{[this, stream](v1::LearnerMessage message) { OnMessage(stream, message); }, nullptr,
-                              [this, stream] { OnGone(stream); }};
+      return Stream::Handlers{
+          [this, stream](v1::LearnerMessage message) { OnMessage(stream, message); }, nullptr,
+          [this, stream] { OnGone(stream); }};
     });
   }
 
@@ -241,7 +243,8 @@ class FakeFleet : public v1::FleetService::CallbackService {
     } else if (message.has_checkpoint()) {
       EXPECT_EQ(message.checkpoint().version(), updates_);
       const std::string sha = message.checkpoint().weights_sha256();
-      EXPECT_EQ(sha, *policy::FileSha256(absl::StrCat(train_.run_directory(), "/", message.checkpoint().path(),
+      EXPECT_EQ(sha, *policy::FileSha256(absl::StrCat(train_.run_directory(), "/",
+                                                      message.checkpoint().path(),
                                                       "/model.safetensors")));
       EXPECT_TRUE(final_sha256_.empty() || final_sha256_ == sha);
       final_sha256_ = sha;
@@ -253,11 +256,12 @@ class FakeFleet : public v1::FleetService::CallbackService {
 
   void OnReady(const std::shared_ptr<Stream>& stream, const v1::LearnerReady& ready) {
     if (ready.generation() != generation_) return;
-    const auto rank = std::find_if(learners_.begin(), learners_.end(),
-                                   [&](const auto& entry) { return entry.second.stream == stream; });
+    const auto rank = std::find_if(learners_.begin(), learners_.end(), [&](const auto& entry) {
+      return entry.second.stream == stream;
+    });
     if (rank == learners_.end()) return;
     ready_[rank->first] = ready;
-    EXPECT_LE(ready.version(), consumed_ + 1);   // an update may be made and not yet counted
+    EXPECT_LE(ready.version(), consumed_ + 1);  // an update may be made and not yet counted
     std::set<uint64_t> kept(ready.journaled_groups().begin(), ready.journaled_groups().end());
     for (uint64_t g = 0; g < updates_ * kGroupsPerUpdate; ++g) {
       if (g % ranks_ != rank->first) continue;
@@ -327,7 +331,9 @@ class LearnerTest : public testing::Test {
     config.num_key_value_heads = 2;
     config.head_dim = 8;
     config.max_position_embeddings = 64;
-    EXPECT_TRUE(WriteFileAtomically(directory + "/start/config.json", policy::ModelConfigJson(config)).ok());
+    EXPECT_TRUE(
+        WriteFileAtomically(directory + "/start/config.json", policy::ModelConfigJson(config))
+            .ok());
     EXPECT_TRUE(WriteFileAtomically(directory + "/start/tokenizer.json", "{}").ok());
     EXPECT_TRUE(policy::WriteSafetensors(directory + "/start/model.safetensors",
                                          policy::RandomWeights(config, RandomKey(1)))
@@ -364,18 +370,22 @@ class LearnerTest : public testing::Test {
 class Process {
  public:
   Process(const FakeFleet& fleet, uint32_t rank = 0) {
-    const std::string binary = fs::read_symlink("/proc/self/exe").parent_path().string() + "/sojourn-learner";
-    const std::vector<std::string> arguments = {binary, "--coordinator", fleet.address(), "--rank",
-                                                absl::StrCat(rank), "--checkpoint-every", "2", "--log-level", "warning"};
+    const std::string binary =
+        fs::read_symlink("/proc/self/exe").parent_path().string() + "/sojourn-learner";
+    const std::vector<std::string> arguments = {binary,   "--coordinator",    fleet.address(),
+                                                "--rank", absl::StrCat(rank), "--checkpoint-every",
+                                                "2",      "--log-level",      "warning"};
     std::vector<char*> argv;
-    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    for (const std::string& argument : arguments)
+      argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
-    EXPECT_EQ(posix_spawn(&pid_, binary.c_str(), nullptr, nullptr, argv.data(), environ), 0) << binary;
+    EXPECT_EQ(posix_spawn(&pid_, binary.c_str(), nullptr, nullptr, argv.data(), environ), 0)
+        << binary;
   }
   ~Process() {
     if (pid_ > 0) Signal(SIGKILL);
   }
-  int Signal(int signal) {   // and waits; the exit status
+  int Signal(int signal) {  // and waits; the exit status
     int status = 0;
     kill(pid_, signal);
     waitpid(pid_, &status, 0);
@@ -398,7 +408,8 @@ TEST_F(LearnerTest, EveryUpdateIsReportedOnceInOrderAndTheLastVersionSaved) {
     EXPECT_EQ(update.update(), u);
     EXPECT_EQ(update.metrics().version(), u + 1);
     ASSERT_EQ(update.groups_size(), kGroupsPerUpdate);
-    for (uint32_t i = 0; i < kGroupsPerUpdate; ++i) EXPECT_EQ(update.groups(i).group(), u * kGroupsPerUpdate + i);
+    for (uint32_t i = 0; i < kGroupsPerUpdate; ++i)
+      EXPECT_EQ(update.groups(i).group(), u * kGroupsPerUpdate + i);
   }
   EXPECT_TRUE(fs::exists(run + "/arms/only/models/final/tokenizer.json"));
   EXPECT_NE(fleet.final_sha256_, *policy::FileSha256(run + "/start/model.safetensors"));
@@ -431,7 +442,7 @@ TEST_F(LearnerTest, ServesTheVersionsThatOutstandingGroupsName) {
     std::lock_guard lock(fleet.mu_);
     fleet.final_sha256_.clear();
   }
-  learner = StartLearner(fleet);   // the answer to "save" comes again, the same
+  learner = StartLearner(fleet);  // the answer to "save" comes again, the same
   fleet.DriveToTheEnd();
   EXPECT_EQ(ask(2), two);
   EXPECT_EQ(ask(3), three);
@@ -442,7 +453,9 @@ TEST_F(LearnerTest, DestroyedAtAnyUpdateItMakesTheSameWeights) {
   for (uint64_t at = 0; at < 6; ++at) {
     FakeFleet fleet(NewRun(), 1, 6);
     auto learner = StartLearner(fleet);
-    fleet.Drive([&](FakeFleet& f) { return f.consumed_ >= at && f.delivered_.size() > at * kGroupsPerUpdate; });
+    fleet.Drive([&](FakeFleet& f) {
+      return f.consumed_ >= at && f.delivered_.size() > at * kGroupsPerUpdate;
+    });
     learner.reset();
     learner = StartLearner(fleet);
     EXPECT_EQ(fleet.DriveToTheEnd(), expected) << "destroyed at update " << at;
@@ -480,7 +493,7 @@ TEST_F(LearnerTest, OnSigtermItCheckpointsAndExitsCleanly) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
   const auto checkpoint = FindNewestCheckpoint(run + "/arms/only/checkpoints", kJob, 0);
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
-  EXPECT_GE(checkpoint->state.version, 3);   // more when later updates were under way
+  EXPECT_GE(checkpoint->state.version, 3);  // more when later updates were under way
 }
 
 TEST_F(LearnerTest, AKilledRankComesBackAndTheWeightsAreTheSame) {
@@ -488,7 +501,8 @@ TEST_F(LearnerTest, AKilledRankComesBackAndTheWeightsAreTheSame) {
   FakeFleet fleet(NewRun(), 2, 4);
   auto rank0 = StartLearner(fleet, 0);
   auto rank1 = std::make_unique<Process>(fleet, 1);
-  fleet.Drive([](FakeFleet& f) { return f.consumed_ >= 2 && f.delivered_.size() > 2 * kGroupsPerUpdate; });
+  fleet.Drive(
+      [](FakeFleet& f) { return f.consumed_ >= 2 && f.delivered_.size() > 2 * kGroupsPerUpdate; });
   rank1->Signal(SIGKILL);
   rank1 = std::make_unique<Process>(fleet, 1);
   EXPECT_EQ(fleet.DriveToTheEnd(), expected);
@@ -507,13 +521,13 @@ TEST_F(LearnerTest, RanksThatCannotReachEachOtherAskForAnotherGeneration) {
   FakeFleet fleet(NewRun(), 2, 2);
   fleet.unreachable_generation_ = 1;
   auto rank0 = StartLearner(fleet, 0), rank1 = StartLearner(fleet, 1);
-  fleet.DriveToTheEnd();                       // after a lease
+  fleet.DriveToTheEnd();  // after a lease
   EXPECT_GT(fleet.generation_, 1);
 }
 
 TEST_F(LearnerTest, ReportsThatAreNotAcknowledgedComeAgain) {
   FakeFleet fleet(NewRun(), 1, 4);
-  fleet.deaf_from_ = 1;                        // what is reported then is lost with the coordinator
+  fleet.deaf_from_ = 1;  // what is reported then is lost with the coordinator
   auto learner = StartLearner(fleet);
   fleet.Drive([](FakeFleet& f) { return f.delivered_.size() == 3 * kGroupsPerUpdate; });
   fleet.Hear();
@@ -526,7 +540,8 @@ TEST_F(LearnerTest, AReportOutlivesItsProcessWhenTheCheckpointIsPastIt) {
   FakeFleet fleet(NewRun(), 1, 4);
   fleet.deaf_from_ = 1;
   auto learner = StartLearner(fleet);
-  const std::string checkpoint = fleet.train().run_directory() + "/arms/only/checkpoints/version-00000002";
+  const std::string checkpoint =
+      fleet.train().run_directory() + "/arms/only/checkpoints/version-00000002";
   fleet.Drive([&](FakeFleet&) { return fs::exists(checkpoint); });
   learner.reset();
   fleet.Hear();

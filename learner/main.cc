@@ -20,19 +20,28 @@ int main(int argc, char** argv) {
   CLI::App app("One learner rank: takes trajectories, makes updates, hands out policy versions.");
   app.add_option("--coordinator", options.coordinator, "The coordinator's HOST:PORT")->required();
   app.add_option("--rank", options.arm.rank, "This rank, from 0")->required();
-  app.add_option("--listen", options.listen, "HOST:PORT to serve on; port 0 takes a free one")->capture_default_str();
-  app.add_option("--metrics-port", metrics_port, "Serve /metrics here; 0 takes a free port; absent: not served")
+  app.add_option("--listen", options.listen, "HOST:PORT to serve on; port 0 takes a free one")
+      ->capture_default_str();
+  app.add_option("--metrics-port", metrics_port,
+                 "Serve /metrics here; 0 takes a free port; absent: not served")
       ->check(CLI::Range(0, 65535));
   app.add_option("--threads", threads, "Threads of the model's mathematics; results depend on it")
-      ->check(CLI::Range(1, 1024))->capture_default_str();
-  app.add_option("--checkpoint-every", options.arm.checkpoint_every, "Updates between checkpoints; the same on every rank")
-      ->check(CLI::Range(1, 1000000))->capture_default_str();
-  app.add_flag("--no-journal-sync", no_sync,
-               "Acknowledge trajectories before they are on the disk: survives kill -9, not a power cut");
-  app.add_option("--log-level", log_level, "debug, info, warning, error, off")->capture_default_str();
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--checkpoint-every", options.arm.checkpoint_every,
+                 "Updates between checkpoints; the same on every rank")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_flag(
+      "--no-journal-sync", no_sync,
+      "Acknowledge trajectories before they are on the disk: survives kill -9, not a power cut");
+  app.add_option("--log-level", log_level, "debug, info, warning, error, off")
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   options.arm.sync_journal = !no_sync;
-  if (absl::Status status = sojourn::InitLogging(absl::StrCat("learner-", options.arm.rank), log_level); !status.ok()) {
+  if (absl::Status status =
+          sojourn::InitLogging(absl::StrCat("learner-", options.arm.rank), log_level);
+      !status.ok()) {
     std::cerr << "sojourn-learner: " << status.message() << "\n";
     return 2;
   }
@@ -58,9 +67,11 @@ int main(int argc, char** argv) {
   }
   spdlog::info("stopping");
   if (!(*learner)->Stop(/*checkpoint=*/true, absl::Seconds(8))) {
-    spdlog::warn("the update under way does not end in time; the next start makes it again from the journal");
+    spdlog::warn(
+        "the update under way does not end in time; the next start makes it again from the "
+        "journal");
     spdlog::shutdown();
-    std::_Exit(0);   // nothing is lost: what was acknowledged is in the journal
+    std::_Exit(0);  // nothing is lost: what was acknowledged is in the journal
   }
   return 0;
 }

@@ -11,7 +11,9 @@
 namespace sojourn::learner {
 
 Session::Session(const std::string& coordinator, const v1::LearnerHello& hello, Handlers handlers)
-    : hello_(hello), handlers_(std::move(handlers)), stub_(v1::FleetService::NewStub(MakeChannel(coordinator))) {
+    : hello_(hello),
+      handlers_(std::move(handlers)),
+      stub_(v1::FleetService::NewStub(MakeChannel(coordinator))) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -34,14 +36,18 @@ void Session::Run() {
     broken_ = heard_ = false;
     lock.unlock();
     auto stream = std::make_unique<Stream>(
-        [this](grpc::ClientContext* context, Stream::Reactor* reactor) { stub_->async()->Learn(context, reactor); },
-        Stream::Handlers{[this](v1::CoordinatorToLearner message) { OnMessage(std::move(message)); },
-                         [this](const absl::Status& status) {
-                           std::lock_guard done_lock(mu_);
-                           if (!closing_) spdlog::warn("the stream to the coordinator ended: {}", status.ToString());
-                           broken_ = true;
-                           changed_.notify_all();
-                         }});
+        [this](grpc::ClientContext* context, Stream::Reactor* reactor) {
+          stub_->async()->Learn(context, reactor);
+        },
+        Stream::Handlers{
+            [this](v1::CoordinatorToLearner message) { OnMessage(std::move(message)); },
+            [this](const absl::Status& status) {
+              std::lock_guard done_lock(mu_);
+              if (!closing_)
+                spdlog::warn("the stream to the coordinator ended: {}", status.ToString());
+              broken_ = true;
+              changed_.notify_all();
+            }});
     lock.lock();
     stream_ = std::move(stream);
     v1::LearnerMessage hello;
@@ -68,7 +74,7 @@ void Session::Run() {
       old->Finish();
       old->WaitDone(absl::Milliseconds(500));
     }
-    old.reset();                                // waits for its handlers, which take the lock
+    old.reset();  // waits for its handlers, which take the lock
     lock.lock();
     const absl::Time again = absl::Now() + backoff.Next();
     changed_.wait_until(lock, absl::ToChronoTime(again), [&] { return closing_; });
@@ -102,7 +108,7 @@ void Session::SendLocked(const v1::LearnerMessage& message) {
   const absl::Status status = stream_->Write(message);
   if (status.ok()) return;
   spdlog::warn("cannot send to the coordinator: {}", status.ToString());
-  stream_->Cancel();                            // what is held is sent again over the next one
+  stream_->Cancel();  // what is held is sent again over the next one
 }
 
 void Session::SendHeldLocked() {
@@ -118,7 +124,8 @@ void Session::SendHeldLocked() {
   }
 }
 
-void Session::StartArm(const std::string& job_id, uint32_t arm, const std::vector<v1::RankUpdate>& unacknowledged) {
+void Session::StartArm(const std::string& job_id, uint32_t arm,
+                       const std::vector<v1::RankUpdate>& unacknowledged) {
   std::lock_guard lock(mu_);
   if (job_id != job_id_ || arm != arm_) unacknowledged_.clear();
   job_id_ = job_id;
@@ -148,7 +155,8 @@ std::vector<v1::RankUpdate> Session::Unacknowledged() const {
 
 bool Session::WaitAcknowledged(absl::Duration timeout) {
   std::unique_lock lock(mu_);
-  return changed_.wait_for(lock, absl::ToChronoMilliseconds(timeout), [&] { return unacknowledged_.empty(); });
+  return changed_.wait_for(lock, absl::ToChronoMilliseconds(timeout),
+                           [&] { return unacknowledged_.empty(); });
 }
 
 void Session::Ready(const v1::LearnerReady& ready) {

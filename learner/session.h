@@ -1,4 +1,5 @@
-// A learner's stream to the coordinator: says hello, beats, reports, and comes back after every break.
+// A learner's stream to the coordinator: says hello, beats, reports, and comes back after every
+// break.
 #ifndef SOJOURN_LEARNER_SESSION_H_
 #define SOJOURN_LEARNER_SESSION_H_
 
@@ -19,8 +20,8 @@
 
 namespace sojourn::learner {
 
-// Thread-safe. Trying to connect never ends (with growing pauses, up to 2 s): without the coordinator
-// there is nothing else to do.
+// Thread-safe. Trying to connect never ends (with growing pauses, up to 2 s): without the
+// coordinator there is nothing else to do.
 class Session {
  public:
   // Called on gRPC's threads; must not block.
@@ -28,14 +29,15 @@ class Session {
     std::function<void(v1::TrainArm)> train;
     std::function<void(v1::SaveCheckpoint)> save;
     std::function<void(v1::StopTraining)> stop;
-    std::function<v1::Heartbeat()> heartbeat;   // what this learner is doing
+    std::function<v1::Heartbeat()> heartbeat;  // what this learner is doing
   };
   Session(const std::string& coordinator, const v1::LearnerHello& hello, Handlers handlers);
-  ~Session();   // sends what is queued (up to half a second) and ends the stream
+  ~Session();  // sends what is queued (up to half a second) and ends the stream
 
-  // Kept, and sent again after a break, until the coordinator acknowledges it or another arm begins.
-  // `unacknowledged` come from a checkpoint.
-  void StartArm(const std::string& job_id, uint32_t arm, const std::vector<v1::RankUpdate>& unacknowledged);
+  // Kept, and sent again after a break, until the coordinator acknowledges it or another arm
+  // begins. `unacknowledged` come from a checkpoint.
+  void StartArm(const std::string& job_id, uint32_t arm,
+                const std::vector<v1::RankUpdate>& unacknowledged);
   void Report(const v1::RankUpdate& update);
   std::vector<v1::RankUpdate> Unacknowledged() const;
   // True: everything reported is acknowledged.
@@ -47,7 +49,7 @@ class Session {
   // Sent again after a break until something else is asked of this learner.
   void Failed(const v1::LearnerFailed& failed);
 
-  void SetLease(absl::Duration lease);          // beats three times as often
+  void SetLease(absl::Duration lease);  // beats three times as often
   // Breaks the stream and says hello again, which makes the coordinator form a new generation.
   void Reconnect(const std::string& why);
 
@@ -63,11 +65,11 @@ class Session {
   const Handlers handlers_;
   std::unique_ptr<v1::FleetService::Stub> stub_;
 
-  mutable std::mutex mu_;                       // guards what follows
+  mutable std::mutex mu_;  // guards what follows
   std::condition_variable changed_;
-  std::unique_ptr<Stream> stream_;              // made and destroyed by the thread; null: not connected
-  bool broken_ = false;                         // the stream is over
-  bool heard_ = false;                          // something came over this stream
+  std::unique_ptr<Stream> stream_;  // made and destroyed by the thread; null: not connected
+  bool broken_ = false;             // the stream is over
+  bool heard_ = false;              // something came over this stream
   bool closing_ = false;
   absl::Duration lease_ = absl::Seconds(3);
   std::string job_id_;

@@ -42,8 +42,10 @@ grpc::ByteBuffer MakeAck(const v1::GroupName& name, uint32_t member, const std::
 
 }  // namespace
 
-// One sender's stream. It owns itself until OnDone; the service and the journal's callbacks share it.
-class TrajectoryService::Reactor : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+// One sender's stream. It owns itself until OnDone; the service and the journal's callbacks share
+// it.
+class TrajectoryService::Reactor
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   Reactor(TrajectoryService* service, grpc::CallbackServerContext* context)
       : service_(service), context_(context) {}
@@ -65,7 +67,7 @@ class TrajectoryService::Reactor : public grpc::ServerBidiReactor<grpc::ByteBuff
     pending_ -= bytes;
     if (paused_ && !MustPause() && !ending_ && !over_) {
       paused_ = false;
-      busy_ = true;                            // no Finish while the read is being started
+      busy_ = true;  // no Finish while the read is being started
       lock.unlock();
       StartRead(&incoming_);
       lock.lock();
@@ -129,7 +131,8 @@ class TrajectoryService::Reactor : public grpc::ServerBidiReactor<grpc::ByteBuff
         writing_ = false;
         return FinishIfIdle(lock);
       }
-      if (acks_.size() > 1) options.set_buffer_hint();   // another follows at once: one packet for many
+      if (acks_.size() > 1)
+        options.set_buffer_hint();  // another follows at once: one packet for many
     }
     StartWrite(&acks_.front(), options);
   }
@@ -163,26 +166,30 @@ class TrajectoryService::Reactor : public grpc::ServerBidiReactor<grpc::ByteBuff
   TrajectoryService* const service_;
   grpc::CallbackServerContext* const context_;
   grpc::ByteBuffer incoming_;
-  std::shared_ptr<Reactor> self_;              // until OnDone
+  std::shared_ptr<Reactor> self_;  // until OnDone
 
-  std::mutex mu_;                              // guards what follows
-  std::deque<grpc::ByteBuffer> acks_;          // the front one is being written if writing_
+  std::mutex mu_;                      // guards what follows
+  std::deque<grpc::ByteBuffer> acks_;  // the front one is being written if writing_
   absl::Status status_;
-  size_t pending_ = 0;                         // bytes read and not journaled
+  size_t pending_ = 0;  // bytes read and not journaled
   bool paused_ = false, writing_ = false, busy_ = false;
   bool half_closed_ = false, ending_ = false, over_ = false, finished_ = false;
 };
 
 TrajectoryService::TrajectoryService(Metrics& metrics)
-    : taken_(metrics.Counter("sojourn_learner_trajectories_total", "Trajectories received.", {{"result", "taken"}})),
-      known_(metrics.Counter("sojourn_learner_trajectories_total", "Trajectories received.", {{"result", "known"}})),
+    : taken_(metrics.Counter("sojourn_learner_trajectories_total", "Trajectories received.",
+                             {{"result", "taken"}})),
+      known_(metrics.Counter("sojourn_learner_trajectories_total", "Trajectories received.",
+                             {{"result", "known"}})),
       refused_(metrics.Counter("sojourn_learner_trajectories_total", "Trajectories received.",
                                {{"result", "refused"}})),
-      bytes_(metrics.Counter("sojourn_learner_trajectory_bytes_total", "Bytes of trajectories received.")),
+      bytes_(metrics.Counter("sojourn_learner_trajectory_bytes_total",
+                             "Bytes of trajectories received.")),
       streams_gauge_(metrics.Gauge("sojourn_learner_trajectory_streams", "Actors' open streams.")),
-      ack_seconds_(metrics.Histogram("sojourn_learner_ack_seconds",
-                                     "From a trajectory's arrival to its acknowledgement, journal included.",
-                                     SecondsBuckets())) {}
+      ack_seconds_(
+          metrics.Histogram("sojourn_learner_ack_seconds",
+                            "From a trajectory's arrival to its acknowledgement, journal included.",
+                            SecondsBuckets())) {}
 
 TrajectoryService::~TrajectoryService() = default;
 
@@ -216,7 +223,8 @@ void TrajectoryService::Close() {
     streams = streams_;
   }
   for (const std::shared_ptr<Reactor>& stream : streams) {
-    stream->End(absl::UnavailableError("the learner has stopped training this arm for now; send again"));
+    stream->End(
+        absl::UnavailableError("the learner has stopped training this arm for now; send again"));
   }
 }
 
@@ -226,7 +234,8 @@ void TrajectoryService::Take(const std::shared_ptr<Reactor>& stream, grpc::ByteB
   bytes_.Increment(static_cast<double>(bytes));
   std::shared_lock lock(open_mu_);
   if (journal_ == nullptr) {
-    return stream->End(absl::UnavailableError("the learner is not training at present; send again"));
+    return stream->End(
+        absl::UnavailableError("the learner is not training at present; send again"));
   }
   absl::Cord cord = ToCord(message);
   auto trajectory = std::make_shared<v1::Trajectory>();
@@ -249,7 +258,8 @@ void TrajectoryService::Take(const std::shared_ptr<Reactor>& stream, grpc::ByteB
     return stream->Ack(MakeAck(name, member, ""));
   }
   stream->AddPending(bytes);
-  // Two equal trajectories may pass here at once: both are journaled, and the ingest keeps the first.
+  // Two equal trajectories may pass here at once: both are journaled, and the ingest keeps the
+  // first.
   const absl::Status status = journal_->Append(
       name.group(), std::move(cord),
       [this, stream, bytes, arrival, trajectory, ingest = ingest_](const absl::Status& journaled) {

@@ -1,5 +1,5 @@
-// Takes trajectories from actors: checks, journals, acknowledges. The bytes go to the journal as they
-// came, without being made again.
+// Takes trajectories from actors: checks, journals, acknowledges. The bytes go to the journal as
+// they came, without being made again.
 #ifndef SOJOURN_LEARNER_TRAJECTORY_SERVICE_H_
 #define SOJOURN_LEARNER_TRAJECTORY_SERVICE_H_
 
@@ -16,9 +16,10 @@
 
 namespace sojourn::learner {
 
-// Reading from a stream pauses while `kStreamBytes` of it, or some of it and `kTotalBytes` of all streams,
-// are not in the journal yet: a slow disk slows senders instead of filling the memory. Batches are as
-// large as what senders may have under way, so this also decides how well syncs are shared.
+// Reading from a stream pauses while `kStreamBytes` of it, or some of it and `kTotalBytes` of all
+// streams, are not in the journal yet: a slow disk slows senders instead of filling the memory.
+// Batches are as large as what senders may have under way, so this also decides how well syncs are
+// shared.
 inline constexpr size_t kStreamBytes = 16 << 20;
 inline constexpr size_t kTotalBytes = 256 << 20;
 
@@ -30,8 +31,8 @@ class TrajectoryService final
 
   // From now on trajectories go through these two. The ingest must outlive the journal.
   void Open(Ingest* ingest, Journal* journal);
-  // Ends every stream with UNAVAILABLE (senders come back), as does whatever arrives until Open. When it
-  // returns, nothing more is appended; the journal's callbacks still use the ingest.
+  // Ends every stream with UNAVAILABLE (senders come back), as does whatever arrives until Open.
+  // When it returns, nothing more is appended; the journal's callbacks still use the ingest.
   void Close();
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
@@ -48,9 +49,9 @@ class TrajectoryService final
   prometheus::Gauge& streams_gauge_;
   prometheus::Histogram& ack_seconds_;
 
-  std::atomic<size_t> pending_bytes_{0};       // of all streams: read and not in the journal
+  std::atomic<size_t> pending_bytes_{0};  // of all streams: read and not in the journal
 
-  std::shared_mutex open_mu_;                  // held shared while a message is taken
+  std::shared_mutex open_mu_;  // held shared while a message is taken
   Ingest* ingest_ = nullptr;
   Journal* journal_ = nullptr;
 

@@ -34,25 +34,32 @@ v1::Trajectory Episode(uint64_t group, uint32_t member, int tokens = 4) {
 // Gates every sync; fails them when told to.
 class SlowFiles : public JournalFiles {
  public:
-  std::mutex gate;                              // held: syncs wait
+  std::mutex gate;  // held: syncs wait
   std::atomic<bool> fail{false};
 
   absl::Status MakeDirectory(const std::string& path) override { return real_.MakeDirectory(path); }
-  absl::StatusOr<std::vector<std::string>> List(const std::string& path) override { return real_.List(path); }
+  absl::StatusOr<std::vector<std::string>> List(const std::string& path) override {
+    return real_.List(path);
+  }
   absl::StatusOr<std::string> Read(const std::string& path) override { return real_.Read(path); }
   absl::StatusOr<std::unique_ptr<AppendFile>> Create(const std::string& path) override {
     auto file = real_.Create(path);
     if (!file.ok()) return file.status();
     return std::make_unique<File>(this, *std::move(file));
   }
-  absl::Status Truncate(const std::string& path, uint64_t bytes) override { return real_.Truncate(path, bytes); }
+  absl::Status Truncate(const std::string& path, uint64_t bytes) override {
+    return real_.Truncate(path, bytes);
+  }
   absl::Status Remove(const std::string& path) override { return real_.Remove(path); }
   absl::Status SyncDirectory(const std::string& path) override { return real_.SyncDirectory(path); }
 
  private:
   struct File : AppendFile {
-    File(SlowFiles* files, std::unique_ptr<AppendFile> real) : files(files), real(std::move(real)) {}
-    absl::Status Append(const std::vector<std::string_view>& parts) override { return real->Append(parts); }
+    File(SlowFiles* files, std::unique_ptr<AppendFile> real)
+        : files(files), real(std::move(real)) {}
+    absl::Status Append(const std::vector<std::string_view>& parts) override {
+      return real->Append(parts);
+    }
     absl::Status Sync() override {
       std::lock_guard lock(files->gate);
       return files->fail ? absl::DataLossError("the disk is gone") : real->Sync();
@@ -69,7 +76,8 @@ class TrajectoryServiceTest : public testing::Test {
     directory_ = testing::TempDir() + "/trajectory_service_test";
     std::filesystem::remove_all(directory_);
     server_ = *RpcServer::Start({&service_}, "localhost:0");
-    stub_ = v1::TrajectoryService::NewStub(MakeChannel(absl::StrCat("localhost:", server_->port())));
+    stub_ =
+        v1::TrajectoryService::NewStub(MakeChannel(absl::StrCat("localhost:", server_->port())));
   }
   ~TrajectoryServiceTest() override {
     Kill();
@@ -84,23 +92,25 @@ class TrajectoryServiceTest : public testing::Test {
     options.max_staleness = 100;
     options.first_update = first_update;
     options.validate = [](const v1::Trajectory& t) {
-      return t.loss_mask().size() == t.tokens_size() ? absl::OkStatus() : absl::InvalidArgumentError("bad mask");
+      return t.loss_mask().size() == t.tokens_size() ? absl::OkStatus()
+                                                     : absl::InvalidArgumentError("bad mask");
     };
     ingest_ = std::make_unique<Ingest>(options);
     replayed_ = 0;
-    auto journal = Journal::Open({directory_},
-                                 [&](uint64_t, std::string_view payload) {
-                                   v1::Trajectory t;
-                                   ASSERT_TRUE(t.ParseFromArray(payload.data(), static_cast<int>(payload.size())));
-                                   replayed_ += ingest_->Replay(std::move(t));
-                                 },
-                                 files_);
+    auto journal = Journal::Open(
+        {directory_},
+        [&](uint64_t, std::string_view payload) {
+          v1::Trajectory t;
+          ASSERT_TRUE(t.ParseFromArray(payload.data(), static_cast<int>(payload.size())));
+          replayed_ += ingest_->Replay(std::move(t));
+        },
+        files_);
     ASSERT_TRUE(journal.ok()) << journal.status();
     journal_ = *std::move(journal);
     service_.Open(ingest_.get(), journal_.get());
   }
-  // What is left of a process after SIGKILL: its files. (Queued records are written here; a real kill
-  // may lose them, which the journal's own test shows.)
+  // What is left of a process after SIGKILL: its files. (Queued records are written here; a real
+  // kill may lose them, which the journal's own test shows.)
   void Kill() {
     service_.Close();
     journal_.reset();
@@ -221,12 +231,12 @@ TEST_F(TrajectoryServiceTest, NotATrajectoryIsInvalid) {
   grpc::ClientContext context;
   SetTimeout(context, absl::Seconds(20));
   auto channel = MakeChannel(absl::StrCat("localhost:", server_->port()));
-  grpc::internal::RpcMethod method("/sojourn.v1.TrajectoryService/Stream", grpc::internal::RpcMethod::BIDI_STREAMING,
-                                   channel);
+  grpc::internal::RpcMethod method("/sojourn.v1.TrajectoryService/Stream",
+                                   grpc::internal::RpcMethod::BIDI_STREAMING, channel);
   std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
-      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel.get(), method,
-                                                                                          &context));
-  const std::string broken("\x0a\x7f", 2);   // field 1 promises 127 bytes that are not there
+      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
+          channel.get(), method, &context));
+  const std::string broken("\x0a\x7f", 2);  // field 1 promises 127 bytes that are not there
   const grpc::Slice bytes(broken);
   ASSERT_TRUE(stream->Write(grpc::ByteBuffer(&bytes, 1)));
   grpc::ByteBuffer answer;
@@ -260,14 +270,15 @@ TEST_F(TrajectoryServiceTest, ManyStreamsManyMembersNothingLost) {
   Kill();
   StartArm();
   EXPECT_EQ(replayed_, kGroups * 2);
-  EXPECT_THAT(metrics_.Text(), HasSubstr("sojourn_learner_trajectories_total{result=\"taken\"} 200"));
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("sojourn_learner_trajectories_total{result=\"taken\"} 200"));
 }
 
 TEST_F(TrajectoryServiceTest, ASlowDiskPausesTheSenderInsteadOfFillingMemory) {
   StartArm();
   files_.gate.lock();
   Client client(*stub_);
-  constexpr int kMessages = 60;                 // of about 1 MB
+  constexpr int kMessages = 60;  // of about 1 MB
   std::atomic<int> sent{0};
   std::thread sender([&] {
     for (int g = 0; g < kMessages; ++g) {

@@ -18,11 +18,12 @@ constexpr uint32_t kMaxWaitMs = 60000;
 
 WeightsService::WeightsService(WeightsStore& store, Metrics& metrics)
     : store_(store),
-      bytes_sent_(metrics.Counter("sojourn_learner_weights_sent_bytes_total", "Bytes of weights sent to actors.")),
-      manifest_seconds_(metrics.Histogram("sojourn_learner_rpc_seconds", "Duration of calls.", SecondsBuckets(),
-                                          {{"method", "GetManifest"}})),
-      chunks_seconds_(metrics.Histogram("sojourn_learner_rpc_seconds", "Duration of calls.", SecondsBuckets(),
-                                        {{"method", "GetChunks"}})) {}
+      bytes_sent_(metrics.Counter("sojourn_learner_weights_sent_bytes_total",
+                                  "Bytes of weights sent to actors.")),
+      manifest_seconds_(metrics.Histogram("sojourn_learner_rpc_seconds", "Duration of calls.",
+                                          SecondsBuckets(), {{"method", "GetManifest"}})),
+      chunks_seconds_(metrics.Histogram("sojourn_learner_rpc_seconds", "Duration of calls.",
+                                        SecondsBuckets(), {{"method", "GetChunks"}})) {}
 
 grpc::ServerUnaryReactor* WeightsService::GetManifest(grpc::CallbackServerContext* context,
                                                       const v1::WeightsRequest* request,
@@ -84,8 +85,8 @@ class WeightsService::ChunkWriter : public grpc::ServerWriteReactor<v1::WeightsC
   const absl::Time start_ = absl::Now();
 };
 
-grpc::ServerWriteReactor<v1::WeightsChunk>* WeightsService::GetChunks(grpc::CallbackServerContext* context,
-                                                                      const v1::ChunkRequest* request) {
+grpc::ServerWriteReactor<v1::WeightsChunk>* WeightsService::GetChunks(
+    grpc::CallbackServerContext* context, const v1::ChunkRequest* request) {
   return new ChunkWriter(this, store_.Find(request->job_id(), request->arm(), request->version()),
                          request->first_chunk());
 }

@@ -13,7 +13,8 @@ class WeightsService final : public v1::WeightsService::CallbackService {
  public:
   WeightsService(WeightsStore& store, Metrics& metrics);
 
-  grpc::ServerUnaryReactor* GetManifest(grpc::CallbackServerContext* context, const v1::WeightsRequest* request,
+  grpc::ServerUnaryReactor* GetManifest(grpc::CallbackServerContext* context,
+                                        const v1::WeightsRequest* request,
                                         v1::WeightsManifest* response) override;
   grpc::ServerWriteReactor<v1::WeightsChunk>* GetChunks(grpc::CallbackServerContext* context,
                                                         const v1::ChunkRequest* request) override;

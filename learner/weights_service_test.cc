@@ -34,7 +34,8 @@ absl::Status Publish(WeightsStore& store, uint64_t version, char fill, int64_t r
 
 std::vector<uint64_t> Versions(const WeightsStore& store) {
   std::vector<uint64_t> versions;
-  for (const PolicyVersionPtr& version : store.All()) versions.push_back(version->manifest.version());
+  for (const PolicyVersionPtr& version : store.All())
+    versions.push_back(version->manifest.version());
   return versions;
 }
 
@@ -62,7 +63,8 @@ TEST(WeightsStoreTest, KeepsTheNewestAndThePinned) {
 TEST(WeightsStoreTest, RefusesBytesThatDoNotAddUp) {
   WeightsStore store;
   store.StartArm("job", 0, 2);
-  EXPECT_THAT(std::string(store.Publish(0, {Tensor(3)}, "short").message()), HasSubstr("24 bytes, but there are 5"));
+  EXPECT_THAT(std::string(store.Publish(0, {Tensor(3)}, "short").message()),
+              HasSubstr("24 bytes, but there are 5"));
 }
 
 TEST(WeightsStoreTest, OlderVersionsAndThePinnedOneSurviveARestart) {
@@ -73,7 +75,8 @@ TEST(WeightsStoreTest, OlderVersionsAndThePinnedOneSurviveARestart) {
     store.StartArm("job", 0, 3);
     EXPECT_TRUE(Publish(store, 2, 'p').ok());
     store.Pin(2);
-    for (uint64_t v = 3; v <= 7; ++v) EXPECT_TRUE(Publish(store, v, static_cast<char>('a' + v)).ok());
+    for (uint64_t v = 3; v <= 7; ++v)
+      EXPECT_TRUE(Publish(store, v, static_cast<char>('a' + v)).ok());
     EXPECT_TRUE(store.SaveOlder(directory, 7).ok());
     EXPECT_TRUE(Publish(store, 8, 'x').ok());
     EXPECT_TRUE(store.SaveOlder(directory, 8).ok());
@@ -88,7 +91,7 @@ TEST(WeightsStoreTest, OlderVersionsAndThePinnedOneSurviveARestart) {
   EXPECT_TRUE(Publish(store, 9, 'y').ok());
   EXPECT_THAT(Versions(store), ElementsAre(2, 7, 8, 9));
 
-  std::ofstream(directory + "/version-00000007.weights", std::ios::app) << "x";   // damaged: skipped
+  std::ofstream(directory + "/version-00000007.weights", std::ios::app) << "x";  // damaged: skipped
   WeightsStore damaged;
   damaged.StartArm("job", 0, 3);
   EXPECT_TRUE(damaged.LoadOlder(directory, 8).ok());
@@ -105,7 +108,8 @@ class WeightsServiceTest : public testing::Test {
   }
   ~WeightsServiceTest() override { store_.Close(); }
 
-  absl::Status GetManifest(uint64_t version, uint32_t wait_ms, v1::WeightsManifest* manifest, uint32_t arm = 1) {
+  absl::Status GetManifest(uint64_t version, uint32_t wait_ms, v1::WeightsManifest* manifest,
+                           uint32_t arm = 1) {
     grpc::ClientContext context;
     SetTimeout(context, absl::Seconds(20));
     v1::WeightsRequest request;
@@ -142,7 +146,7 @@ class WeightsServiceTest : public testing::Test {
 };
 
 TEST_F(WeightsServiceTest, BytesArriveWholeAndFromAnyChunk) {
-  const int64_t rows = 300000;   // 2.4 MB: three chunks
+  const int64_t rows = 300000;  // 2.4 MB: three chunks
   std::string bytes(rows * 8, '\0');
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 2654435761u >> 13);
   ASSERT_TRUE(store_.Publish(4, {Tensor(rows)}, bytes).ok());
@@ -172,7 +176,8 @@ TEST_F(WeightsServiceTest, ErrorsSayWhatThereIs) {
   for (uint64_t v = 0; v < 4; ++v) ASSERT_TRUE(Publish(store_, v, 'a').ok());
   const absl::Status gone = GetManifest(1, 20000, &manifest_);
   EXPECT_EQ(gone.code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(gone.message()), HasSubstr("version 1 is gone; here are versions [2, 3] of (job, arm 1)"));
+  EXPECT_THAT(std::string(gone.message()),
+              HasSubstr("version 1 is gone; here are versions [2, 3] of (job, arm 1)"));
   const absl::Status late = GetManifest(5, 10, &manifest_);
   EXPECT_EQ(late.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_THAT(std::string(late.message()), HasSubstr("here are versions [2, 3]"));

@@ -18,7 +18,7 @@
 namespace sojourn::learner {
 namespace {
 
-constexpr char kSuffix[] = ".weights";   // manifest's length in decimal, '\n', manifest, bytes
+constexpr char kSuffix[] = ".weights";  // manifest's length in decimal, '\n', manifest, bytes
 
 std::string PathOf(const std::string& directory, uint64_t version) {
   return absl::StrFormat("%s/version-%08d%s", directory, version, kSuffix);
@@ -28,7 +28,8 @@ std::string PathOf(const std::string& directory, uint64_t version) {
 std::map<uint64_t, std::string> SavedIn(const std::string& directory) {
   std::map<uint64_t, std::string> saved;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+  for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+       it.increment(error)) {
     const std::string name = it->path().filename().string();
     absl::string_view stem = name;
     uint64_t version;
@@ -53,7 +54,8 @@ absl::StatusOr<PolicyVersion> ReadVersion(const std::string& path) {
   }
   version.bytes = content->substr(end + 1 + length);
   if (Sha256Hex(version.bytes) != version.manifest.sha256()) {
-    return absl::DataLossError(absl::StrCat(path, ": the bytes do not have the manifest's SHA-256"));
+    return absl::DataLossError(
+        absl::StrCat(path, ": the bytes do not have the manifest's SHA-256"));
   }
   return version;
 }
@@ -81,7 +83,8 @@ void WeightsStore::StartArm(const std::string& job_id, uint32_t arm, size_t keep
   for (const auto& answer : answers) answer();
 }
 
-absl::Status WeightsStore::Publish(uint64_t version, std::vector<v1::TensorInfo> tensors, std::string bytes) {
+absl::Status WeightsStore::Publish(uint64_t version, std::vector<v1::TensorInfo> tensors,
+                                   std::string bytes) {
   auto made = std::make_shared<PolicyVersion>();
   v1::WeightsManifest& manifest = made->manifest;
   uint64_t expected = 0;
@@ -96,8 +99,9 @@ absl::Status WeightsStore::Publish(uint64_t version, std::vector<v1::TensorInfo>
     *manifest.add_tensors() = std::move(tensor);
   }
   if (expected != bytes.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("version ", version, ": the tensors ask for ", expected,
-                                                   " bytes, but there are ", bytes.size()));
+    return absl::InvalidArgumentError(absl::StrCat("version ", version, ": the tensors ask for ",
+                                                   expected, " bytes, but there are ",
+                                                   bytes.size()));
   }
   manifest.set_version(version);
   manifest.set_total_bytes(bytes.size());
@@ -111,9 +115,10 @@ absl::Status WeightsStore::Publish(uint64_t version, std::vector<v1::TensorInfo>
     std::lock_guard lock(mu_);
     const auto [it, inserted] = versions_.emplace(version, made);
     if (!inserted && it->second->manifest.sha256() != manifest.sha256()) {
-      return absl::AlreadyExistsError(absl::StrCat("version ", version, " is published already, with SHA-256 ",
-                                                   it->second->manifest.sha256(), ", and now came with ",
-                                                   manifest.sha256(), "; a version never changes"));
+      return absl::AlreadyExistsError(
+          absl::StrCat("version ", version, " is published already, with SHA-256 ",
+                       it->second->manifest.sha256(), ", and now came with ", manifest.sha256(),
+                       "; a version never changes"));
     }
     EvictLocked();
     answers = TakeAnswersLocked();
@@ -139,21 +144,23 @@ void WeightsStore::EvictLocked() {
 std::string WeightsStore::WhatThereIsLocked() const {
   if (job_id_.empty()) return "no arm is being trained here at present";
   std::string versions;
-  for (const auto& [version, unused] : versions_) absl::StrAppend(&versions, versions.empty() ? "" : ", ", version);
+  for (const auto& [version, unused] : versions_)
+    absl::StrAppend(&versions, versions.empty() ? "" : ", ", version);
   return absl::StrCat("here are versions [", versions, "] of (", job_id_, ", arm ", arm_, ")");
 }
 
-std::optional<absl::StatusOr<PolicyVersionPtr>> WeightsStore::AnswerLocked(const std::string& job_id, uint32_t arm,
-                                                                           uint64_t version) const {
+std::optional<absl::StatusOr<PolicyVersionPtr>> WeightsStore::AnswerLocked(
+    const std::string& job_id, uint32_t arm, uint64_t version) const {
   if (closed_) return absl::UnavailableError("the learner is stopping");
   if (job_id_.empty()) return std::nullopt;
   if (job_id != job_id_ || arm != arm_) {
-    return absl::NotFoundError(absl::StrCat("version ", version, " of (", job_id, ", arm ", arm, ") is not here; ",
-                                            WhatThereIsLocked()));
+    return absl::NotFoundError(absl::StrCat("version ", version, " of (", job_id, ", arm ", arm,
+                                            ") is not here; ", WhatThereIsLocked()));
   }
   if (const auto it = versions_.find(version); it != versions_.end()) return it->second;
   if (!versions_.empty() && version < versions_.rbegin()->first) {
-    return absl::NotFoundError(absl::StrCat("version ", version, " is gone; ", WhatThereIsLocked()));
+    return absl::NotFoundError(
+        absl::StrCat("version ", version, " is gone; ", WhatThereIsLocked()));
   }
   return std::nullopt;
 }
@@ -162,7 +169,8 @@ WeightsStore::Answers WeightsStore::TakeAnswersLocked() {
   Answers answers;
   const absl::Time now = absl::Now();
   for (auto it = waiters_.begin(); it != waiters_.end();) {
-    std::optional<absl::StatusOr<PolicyVersionPtr>> answer = AnswerLocked(it->job_id, it->arm, it->version);
+    std::optional<absl::StatusOr<PolicyVersionPtr>> answer =
+        AnswerLocked(it->job_id, it->arm, it->version);
     if (!answer && it->deadline <= now) {
       answer = absl::DeadlineExceededError(
           absl::StrCat("version ", it->version, " of (", it->job_id, ", arm ", it->arm,
@@ -178,7 +186,8 @@ WeightsStore::Answers WeightsStore::TakeAnswersLocked() {
   return answers;
 }
 
-void WeightsStore::Wait(const std::string& job_id, uint32_t arm, uint64_t version, absl::Time deadline, Done done) {
+void WeightsStore::Wait(const std::string& job_id, uint32_t arm, uint64_t version,
+                        absl::Time deadline, Done done) {
   Answers answers;
   {
     std::lock_guard lock(mu_);
@@ -194,7 +203,8 @@ absl::StatusOr<PolicyVersionPtr> WeightsStore::Find(const std::string& job_id, u
   std::lock_guard lock(mu_);
   std::optional<absl::StatusOr<PolicyVersionPtr>> answer = AnswerLocked(job_id, arm, version);
   if (answer) return *std::move(answer);
-  const std::string why = absl::StrCat("version ", version, " is not made yet; ", WhatThereIsLocked());
+  const std::string why =
+      absl::StrCat("version ", version, " is not made yet; ", WhatThereIsLocked());
   return versions_.empty() ? absl::UnavailableError(why) : absl::DeadlineExceededError(why);
 }
 
@@ -269,11 +279,14 @@ absl::Status WeightsStore::LoadOlder(const std::string& directory, uint64_t vers
     if (number >= version || (number < first_kept && number != pinned)) continue;
     absl::StatusOr<PolicyVersion> read = ReadVersion(path);
     if (!read.ok()) {
-      spdlog::warn("{}; version {} cannot be handed out any more", read.status().ToString(), number);
+      spdlog::warn("{}; version {} cannot be handed out any more", read.status().ToString(),
+                   number);
       continue;
     }
-    std::vector<v1::TensorInfo> tensors(read->manifest.tensors().begin(), read->manifest.tensors().end());
-    if (absl::Status status = Publish(number, std::move(tensors), std::move(read->bytes)); !status.ok()) {
+    std::vector<v1::TensorInfo> tensors(read->manifest.tensors().begin(),
+                                        read->manifest.tensors().end());
+    if (absl::Status status = Publish(number, std::move(tensors), std::move(read->bytes));
+        !status.ok()) {
       return status;
     }
     if (number == pinned) Pin(number);
