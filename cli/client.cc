@@ -73,22 +73,28 @@ SOJOURN_STATUS_CALL(Resume)
 #undef SOJOURN_STATUS_CALL
 #undef SOJOURN_CALL
 
-absl::Status Client::Watch(const std::string& job_id, const std::function<bool(const v1::JobStatus&)>& show) {
+absl::Status Client::Watch(const std::string& job_id, const std::function<void(const v1::JobStatus&)>& show) {
   grpc::ClientContext context;   // no deadline: a job runs as long as it runs; keepalive finds a dead peer
+  {
+    std::lock_guard lock(mu_);
+    if (stopped_) return absl::OkStatus();
+    watching_ = &context;
+  }
   v1::WatchRequest request;
   request.set_job_id(job_id);
   auto reader = stub_->Watch(&context, request);
   v1::JobStatus status;
-  while (reader->Read(&status)) {
-    if (!show(status)) {
-      context.TryCancel();
-      while (reader->Read(&status)) {
-      }
-      reader->Finish();
-      return absl::OkStatus();
-    }
-  }
-  return Explain(reader->Finish());
+  while (reader->Read(&status)) show(status);
+  const grpc::Status end = reader->Finish();
+  std::lock_guard lock(mu_);
+  watching_ = nullptr;
+  return stopped_ ? absl::OkStatus() : Explain(end);
+}
+
+void Client::StopWatching() {
+  std::lock_guard lock(mu_);
+  stopped_ = true;
+  if (watching_ != nullptr) watching_->TryCancel();
 }
 
 }  // namespace sojourn::cli

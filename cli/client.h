@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -25,15 +26,19 @@ class Client {
   absl::StatusOr<v1::JobStatus> Resume(const std::string& job_id);
   absl::StatusOr<v1::Results> Report(const std::string& job_id);
 
-  // Calls `show` with the status whenever it changes, until it returns false (then OK), the job ends (OK)
+  // Calls `show` with the status whenever it changes, until the job ends (OK), StopWatching is called (OK)
   // or the stream breaks.
-  absl::Status Watch(const std::string& job_id, const std::function<bool(const v1::JobStatus&)>& show);
+  absl::Status Watch(const std::string& job_id, const std::function<void(const v1::JobStatus&)>& show);
+  void StopWatching();   // from any thread; a later Watch returns at once
 
  private:
   absl::Status Explain(const grpc::Status& status) const;
   std::string address_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::JobService::Stub> stub_;
+  std::mutex mu_;
+  grpc::ClientContext* watching_ = nullptr;   // guarded by mu_
+  bool stopped_ = false;                      // guarded by mu_
 };
 
 bool HasEnded(v1::JobState state);

@@ -1,8 +1,10 @@
 // sojourn submit, jobs, watch, cancel, pause, resume, report: ask a coordinator anywhere.
 #include <google/protobuf/util/json_util.h>
 
+#include <atomic>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -72,7 +74,14 @@ int List(const Arguments& a) {
 int Watch(const Arguments& a) {
   ProgressPrinter printer(stderr);
   v1::JobStatus last;
-  const absl::Status watched = Client(a.coordinator).Watch(a.job, [&](const v1::JobStatus& status) {
+  Client client(a.coordinator);
+  std::atomic<bool> over = false;
+  std::thread on_interrupt([&] {
+    while (!over && !WaitForShutdown(absl::Milliseconds(100))) {
+    }
+    client.StopWatching();
+  });
+  const absl::Status watched = client.Watch(a.job, [&](const v1::JobStatus& status) {
     last = status;
     if (a.json) {
       std::printf("%s\n", ToJson(status).c_str());
@@ -80,8 +89,9 @@ int Watch(const Arguments& a) {
     } else {
       printer.Show(status);
     }
-    return !ShutdownRequested();
   });
+  over = true;
+  on_interrupt.join();
   printer.Finish();
   if (!watched.ok()) return Fail(watched);
   if (!last.error().empty()) return Fail(absl::AbortedError(absl::StrCat(last.job_id(), " failed: ", last.error())));

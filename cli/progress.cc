@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -45,7 +46,8 @@ std::string ProgressLine(const v1::JobStatus& status, int bar_width) {
   absl::StrAppend(&line, absl::StrFormat(" %3.0f%%", 100 * std::clamp(p.work_done(), 0.0, 1.0)));
   if (status.state() == v1::PAUSED) absl::StrAppend(&line, "  paused");
   if (p.planned_updates() > 0) absl::StrAppend(&line, "  update ", p.update(), "/", p.planned_updates());
-  if (!p.phase().empty() && p.phase() != "training") absl::StrAppend(&line, "  ", p.phase());
+  // A phase of waiting is named once, at the end.
+  if (!p.phase().empty() && p.phase() != "training" && !absl::StartsWith(p.phase(), "waiting")) absl::StrAppend(&line, "  ", p.phase());
   for (const v1::EnvironmentSuccess& e : p.success()) {
     absl::StrAppend(&line, absl::StrFormat("  %s/%d %.0f%%", e.environment(), e.difficulty(), 100 * e.success()));
   }

@@ -2,6 +2,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
 #include <mutex>
@@ -86,35 +87,31 @@ int ShowReport(const v1::Results& results, const fs::path& run, bool json) {
 absl::StatusOr<v1::JobStatus> Follow(Supervisor& supervisor, const std::string& job_id, ProgressPrinter& printer) {
   std::mutex mu;
   v1::JobStatus last;
-  bool changed = false, stop = false;
+  bool changed = false;
+  std::atomic<bool> stop = false;
+  Client client(supervisor.coordinator_address());
   std::thread watcher([&] {
-    for (;;) {
-      // The coordinator may be killed and started again: then the stream breaks and is opened anew.
-      (void)Client(supervisor.coordinator_address()).Watch(job_id, [&](const v1::JobStatus& status) {
+    while (!stop) {   // the coordinator may be killed and started again: then the stream breaks and is opened anew
+      (void)client.Watch(job_id, [&](const v1::JobStatus& status) {
         std::lock_guard lock(mu);
         last = status;
         changed = true;
-        return !stop;
       });
-      std::unique_lock lock(mu);
-      if (stop || HasEnded(last.state())) return;
-      lock.unlock();
       absl::SleepFor(absl::Milliseconds(200));
     }
   });
   absl::Status failure;
   for (;;) {
     failure = supervisor.Tend([&](const std::string& line) { printer.Notice(line); });
-    bool over = !failure.ok() || WaitForShutdown(absl::Milliseconds(100));
+    const bool over = !failure.ok() || WaitForShutdown(absl::Milliseconds(100));
     std::lock_guard lock(mu);
     if (std::exchange(changed, false)) printer.Show(last);
-    if (over || HasEnded(last.state())) {
-      stop = true;
-      break;
-    }
+    if (over || HasEnded(last.state())) break;
   }
+  stop = true;
+  client.StopWatching();
+  watcher.join();
   printer.Finish();
-  watcher.join();   // status changes several times a second while a job runs, so it sees `stop` soon
   if (!failure.ok()) return failure;
   return last;
 }

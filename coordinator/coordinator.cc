@@ -12,6 +12,7 @@
 #include "common/files.h"
 #include "coordinator/evaluation.h"
 #include "coordinator/results.h"
+#include "coordinator/tensorboard.h"
 
 namespace sojourn::coordinator {
 namespace {
@@ -284,8 +285,14 @@ void Coordinator::ConsumeUpdates() {
     active_->reports.erase(update.update());
     active_->recent.push_back(update);
     if (active_->recent.size() > kRecentUpdates) active_->recent.pop_front();
-    std::ofstream(run_directory + "/metrics.jsonl", std::ios::app)
-        << MetricsLine(active_->job->plan.config.arms(arm), update);
+    const v1::Arm& config = active_->job->plan.config.arms(arm);
+    std::ofstream(run_directory + "/metrics.jsonl", std::ios::app) << MetricsLine(config, update);
+    const std::string events = TensorboardPath(run_directory, config.name());
+    const absl::Status begun = std::filesystem::exists(events)
+                                   ? absl::OkStatus()
+                                   : WriteFileAtomically(events, TensorboardHeader());
+    if (!begun.ok()) spdlog::error("{}", begun.ToString());
+    std::ofstream(events, std::ios::app | std::ios::binary) << TensorboardRecord(update);
   }
 }
 
@@ -391,7 +398,7 @@ void Coordinator::WriteReport() {
   if (!written.ok()) spdlog::error("{}", written.ToString());
 }
 
-// Writes metrics.jsonl from the store, so that lines are neither lost nor doubled when the process
+// Writes metrics.jsonl and the event files from the store, so that lines are neither lost nor doubled when the process
 // was killed in between, and remembers the newest updates.
 void Coordinator::RestoreUpdates() {
   const StoredJob& job = *active_->job;
@@ -400,11 +407,17 @@ void Coordinator::RestoreUpdates() {
     auto updates = store_->LoadUpdates(job.plan.job_id, arm);
     if (!updates.ok()) return spdlog::error("{}", updates.status().ToString());
     active_->recent.clear();
+    const v1::Arm& config = job.plan.config.arms(static_cast<int>(arm));
+    std::string events = TensorboardHeader();
     for (const v1::UpdateRecord& record : *updates) {
-      lines += MetricsLine(job.plan.config.arms(static_cast<int>(arm)), record);
+      lines += MetricsLine(config, record);
+      events += TensorboardRecord(record);
       active_->recent.push_back(record);
       if (active_->recent.size() > kRecentUpdates) active_->recent.pop_front();
     }
+    absl::Status written =
+        WriteFileAtomically(TensorboardPath(job.run_directory, config.name()), events);
+    if (!written.ok()) spdlog::error("{}", written.ToString());
   }
   absl::Status written = WriteFileAtomically(job.run_directory + "/metrics.jsonl", lines);
   if (!written.ok()) spdlog::error("{}", written.ToString());
