@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "actor/actor.h"
+#include "actor/respond.h"
 #include "common/logging.h"
 #include "common/rpc.h"
 #include "common/shutdown.h"
@@ -16,14 +17,13 @@ using namespace sojourn;
 
 struct Flags {
   actor::ActorOptions actor;
-  std::string listen = "127.0.0.1:0", log_level = "info";
+  std::string listen = "127.0.0.1:0", log_level = "info", respond;
   int metrics_port = -1, threads = 1;
 };
 
 absl::Status Run(const Flags& flags) {
   absl::Status status = InitLogging(flags.actor.name, flags.log_level);
   if (!status.ok()) return status;
-  at::set_num_threads(flags.threads);
   Metrics metrics;
   const std::string host = flags.listen.substr(0, flags.listen.rfind(':'));
   if (flags.metrics_port >= 0) {
@@ -50,8 +50,12 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Plays episodes for a coordinator; normally started by `sojourn run` or a cluster's "
       "scheduler.");
-  app.add_option("--coordinator", flags.actor.coordinator, "the coordinator's HOST:PORT")
-      ->required();
+  CLI::Option* coordinator =
+      app.add_option("--coordinator", flags.actor.coordinator, "the coordinator's HOST:PORT");
+  CLI::Option* respond = app.add_option("--respond", flags.respond,
+                                        "instead: answer observations on standard input with this "
+                                        "model directory's policy (for `sojourn play`)");
+  coordinator->excludes(respond);
   app.add_option("--name", flags.actor.name,
                  "unique in the fleet; a name again takes its old stream's place");
   app.add_option("--slots", flags.actor.slots, "episodes decoded at once")
@@ -68,7 +72,13 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", flags.log_level, "debug, info, warning, error, off")
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status = Run(flags);
+  if (flags.respond.empty() && flags.actor.coordinator.empty()) {
+    std::cerr << "sojourn-actor: --coordinator HOST:PORT is missing\n";
+    return 2;
+  }
+  at::set_num_threads(flags.threads);
+  const absl::Status status =
+      flags.respond.empty() ? Run(flags) : actor::Respond(flags.respond, std::cin, std::cout);
   if (!status.ok()) std::cerr << "sojourn-actor: " << status.ToString() << "\n";
   return status.ok() ? 0 : 1;
 }
