@@ -1,6 +1,7 @@
 #include "common/rpc.h"
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/health_check_service_interface.h>
 
 #include <chrono>
@@ -8,9 +9,23 @@
 #include "absl/strings/str_cat.h"
 
 namespace sojourn {
+namespace {
+
+// gRPC 1.51 stops its callback threads when the last channel or server that uses them is gone, and
+// that is a race: now and then the process aborts. A server without a port keeps them until the
+// process ends.
+void KeepCallbackThreads() {
+  [[maybe_unused]] static const grpc::Server* const kept = [] {
+    auto* const service = new grpc::CallbackGenericService;
+    return grpc::ServerBuilder().RegisterCallbackGenericService(service).BuildAndStart().release();
+  }();
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     const std::vector<grpc::Service*>& services, const std::string& address) {
+  KeepCallbackThreads();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -41,6 +56,7 @@ void RpcServer::Shutdown(absl::Duration grace) {
 }
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  KeepCallbackThreads();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
