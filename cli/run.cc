@@ -153,7 +153,13 @@ int Run(const Arguments& a) {
   }
   ProgressPrinter printer(stderr);
   const auto status = Follow(*supervisor, *job_id, printer);
-  const auto results = client.Report(*job_id);
+  auto results = client.Report(*job_id);
+  // The coordinator may just have died: it comes back, and has kept everything.
+  for (int tries = 0; absl::IsUnavailable(results.status()) && status.ok() && tries < 20; ++tries) {
+    if (!supervisor->Tend([&](const std::string& line) { printer.Notice(line); }).ok()) break;
+    absl::SleepFor(absl::Milliseconds(500));
+    results = client.Report(*job_id);
+  }
   supervisor->Stop();
   if (!status.ok()) return Fail(status.status());
   if (status->state() == v1::SUCCEEDED) return results.ok() ? ShowReport(*results, run, a.json) : Fail(results.status());

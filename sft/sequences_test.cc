@@ -17,7 +17,7 @@ v1::SftConfig TextCraft(double goal_blind, double noise) {
   d->set_min_difficulty(1);
   d->set_max_difficulty(1);
   d->set_weight(1);
-  d->set_max_turns(8);
+  d->set_max_turns(4);
   d->set_goal_blind(goal_blind);
   d->set_noise(noise);
   return config;

@@ -32,11 +32,11 @@ constexpr std::string_view kNames[] = {
     "shield",      "slime_ball",   "snowball",      "spider_eye",    "stick",       "stone",
     "string",      "sugar",        "sugar_cane",    "terracotta",    "torch",       "tripwire_hook",
     "vine",        "wheat"};
-constexpr int kMostOfAKind = 4;
 
 class Generator {
  public:
-  explicit Generator(RandomKey key) : random_(key), names_(std::size(kNames)) {
+  Generator(RandomKey key, int most_of_a_kind)
+      : random_(key), most_of_a_kind_(most_of_a_kind), names_(std::size(kNames)) {
     std::iota(names_.begin(), names_.end(), 0);
     random_.Shuffle(names_);
   }
@@ -48,8 +48,8 @@ class Generator {
     if (depth == 1) {
       fact.inputs.push_back(Gathered());
     } else {
-      const int needed = Number(kMostOfAKind);
-      const int made = needed + Number(kMostOfAKind + 1 - needed) - 1;
+      const int needed = Number(most_of_a_kind_);
+      const int made = needed + Number(most_of_a_kind_ + 1 - needed) - 1;
       fact.inputs.push_back({needed, AddTree(depth - 1, made)});
     }
     if (two) fact.inputs.push_back(Gathered());
@@ -64,7 +64,7 @@ class Generator {
       for (const RecipeFact::Input& input : fact.inputs) shared.push_back(input.name);
     }
     for (int i = 0; i < count; ++i) {
-      RecipeFact fact{Number(kMostOfAKind), NewName()};
+      RecipeFact fact{Number(most_of_a_kind_), NewName()};
       for (int inputs = Number(2); inputs > 0; --inputs) {
         fact.inputs.push_back(Flip() ? Gathered() : Shared(shared));
       }
@@ -88,12 +88,13 @@ class Generator {
     return std::string(kNames[name]);
   }
 
-  RecipeFact::Input Gathered() { return {Number(kMostOfAKind), NewName()}; }
+  RecipeFact::Input Gathered() { return {Number(most_of_a_kind_), NewName()}; }
   RecipeFact::Input Shared(const std::vector<std::string>& names) {
-    return {Number(kMostOfAKind), names[random_.Below(names.size())]};
+    return {Number(most_of_a_kind_), names[random_.Below(names.size())]};
   }
 
   Random random_;
+  const int most_of_a_kind_;
   std::vector<int> names_;  // not used yet; the last one is next
   std::vector<RecipeFact> facts_;
 };
@@ -108,15 +109,16 @@ bool IsOfTest(const RecipeFact& fact) {
 
 }  // namespace
 
-absl::StatusOr<World> MakeFreshWorld(Split split, int depth, int64_t index, int distractors) {
+absl::StatusOr<World> MakeFreshWorld(Split split, int depth, int64_t index, int distractors,
+                                     int most_of_a_kind) {
   const RandomKey key = RandomKey(0)
                             .With("textcraft fresh world")
                             .With(SplitName(split))
                             .With(depth)
                             .With(static_cast<uint64_t>(index));
   for (uint64_t attempt = 0;; ++attempt) {
-    Generator generator(key.With(attempt));
-    const std::string goal = generator.AddTree(depth, generator.Number(kMostOfAKind));
+    Generator generator(key.With(attempt), most_of_a_kind);
+    const std::string goal = generator.AddTree(depth, generator.Number(most_of_a_kind));
     if (IsOfTest(generator.facts().back()) != (split == Split::kTest)) continue;
     generator.AddDistractors(distractors);
     auto book = RecipeBook::Build(generator.facts());

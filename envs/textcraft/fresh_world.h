@@ -13,6 +13,9 @@
 
 namespace sojourn::envs::textcraft {
 
+// Recipes take and make 1 to this many of each item, unless less is asked for.
+inline constexpr int kMostOfAKind = 4;
+
 struct World {
   std::shared_ptr<const RecipeBook> book;
   int goal;
@@ -26,7 +29,8 @@ struct World {
 //
 // The arguments alone decide. A goal's recipe belongs to the test split when its hash is a multiple
 // of four, so no recipe to be found in one split is the one to be found in the other.
-absl::StatusOr<World> MakeFreshWorld(Split split, int depth, int64_t index, int distractors);
+absl::StatusOr<World> MakeFreshWorld(Split split, int depth, int64_t index, int distractors,
+                                     int most_of_a_kind = kMostOfAKind);
 
 }  // namespace sojourn::envs::textcraft
 

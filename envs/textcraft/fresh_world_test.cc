@@ -61,5 +61,15 @@ TEST(FreshWorldTest, NoGoalRecipeIsInBothSplits) {
   }
 }
 
+TEST(FreshWorld, CountsStayWithinWhatIsAskedFor) {
+  for (int64_t index = 0; index < 200; ++index) {
+    const auto world = MakeFreshWorld(Split::kTrain, 1, index, 2, /*most_of_a_kind=*/1);
+    ASSERT_TRUE(world.ok()) << world.status();
+    for (const Recipe& recipe : world->book->recipes()) {
+      EXPECT_EQ(recipe.output_count, 1);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sojourn::envs::textcraft

@@ -68,6 +68,7 @@ struct Shared {
   std::array<std::array<std::vector<int>, kDepths + 1>, 2> goals;  // [split][depth]
   bool fresh = false;
   int distractors = 0;
+  int most_of_a_kind = textcraft::kMostOfAKind;
 
   absl::StatusOr<int64_t> TaskCount(Split split, int depth) const {
     if (depth < 1 || depth > kDepths) {
@@ -90,7 +91,8 @@ struct Shared {
                                                 "; indices are 0 to ", *count - 1));
     }
     if (fresh) {
-      return textcraft::MakeFreshWorld(task.split, task.difficulty, task.index, distractors);
+      return textcraft::MakeFreshWorld(task.split, task.difficulty, task.index, distractors,
+                                       most_of_a_kind);
     }
     const std::vector<int>& candidates = GoalsOf(task.split, task.difficulty);
     const int goal = candidates[task.index % candidates.size()];
@@ -202,7 +204,9 @@ const Spec& TextCraftSpec() {
       .options = {{"recipes", "real",
                    "real: Minecraft's, as AgentGym plays them; fresh: made new for every task"},
                   {"distractors", absl::StrCat(textcraft::kAgentGymDistractors),
-                   "how many recipes are shown that the goal does not need, 0 to 20"}},
+                   "how many recipes are shown that the goal does not need, 0 to 20"},
+                  {"counts", absl::StrCat(textcraft::kMostOfAKind),
+                   "fresh recipes take and make 1 to this many of each item, 1 to 4"}},
       .evaluation_turns = 20};
   return *spec;
 }
@@ -225,6 +229,12 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeTextCraft(const Options& option
       shared->distractors > kMostDistractors) {
     return absl::InvalidArgumentError(absl::StrCat(
         "distractors: \"", distractors, "\" is not a whole number from 0 to ", kMostDistractors));
+  }
+  const std::string counts = value(TextCraftSpec().options[2]);
+  if (!absl::SimpleAtoi(counts, &shared->most_of_a_kind) || shared->most_of_a_kind < 1 ||
+      shared->most_of_a_kind > textcraft::kMostOfAKind) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "counts: \"", counts, "\" is not a whole number from 1 to ", textcraft::kMostOfAKind));
   }
 
   auto book = RecipeBook::Minecraft();
