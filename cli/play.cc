@@ -28,6 +28,7 @@ struct Arguments {
   int64_t index = 0;
   uint64_t seed = 0;
   int max_turns = -1, episodes = 1, timeout_seconds = 120;
+  bool instructions = false;
   bool expert = false, random = false, json = false;
 };
 
@@ -110,7 +111,7 @@ absl::StatusOr<std::unique_ptr<Player>> MakePlayer(const Arguments& a) {
   if (!program.ok()) return program.status();
   auto responder = Responder::Start({*program, "--respond", a.model});
   if (!responder.ok()) return responder.status();
-  return NewModelPlayer(*std::move(responder), absl::Seconds(a.timeout_seconds));
+  return NewModelPlayer(*std::move(responder), absl::Seconds(a.timeout_seconds), a.instructions);
 }
 
 json ToJson(int episode, const Exchange& exchange) {
@@ -233,6 +234,8 @@ void AddPlay(CLI::App& app, Action& action) {
   expert->excludes(random)->excludes(model);
   random->excludes(model);
   command->add_option("--seed", a->seed, "of --random")->capture_default_str();
+  command->add_flag("--instructions", a->instructions,
+                    "begin the conversation with --model by the environment's instructions");
   command->add_option("--timeout", a->timeout_seconds, "seconds that --model has for a response")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -44,13 +44,14 @@ class RandomPlayer : public Player {
 
 class ModelPlayer : public Player {
  public:
-  ModelPlayer(std::unique_ptr<Responder> responder, absl::Duration timeout)
-      : responder_(std::move(responder)), timeout_(timeout) {}
+  ModelPlayer(std::unique_ptr<Responder> responder, absl::Duration timeout, bool instructions)
+      : responder_(std::move(responder)), timeout_(timeout), instructions_(instructions) {}
 
   Response Respond(const envs::Spec& spec, std::string_view observation, bool first,
                    envs::Instance&) override {
     auto response =
-        first ? responder_->Begin(spec.instructions, spec.acceptance, observation, timeout_)
+        first ? responder_->Begin(instructions_ ? spec.instructions : "",
+                                   instructions_ ? spec.acceptance : "", observation, timeout_)
               : responder_->Continue(observation, timeout_);
     if (!response.ok()) return response.status();
     return *std::move(response);
@@ -59,6 +60,7 @@ class ModelPlayer : public Player {
  private:
   const std::unique_ptr<Responder> responder_;
   const absl::Duration timeout_;
+  const bool instructions_;
 };
 
 class Person : public Player {
@@ -144,8 +146,8 @@ std::unique_ptr<Player> NewRandomPlayer(uint64_t seed) {
 }
 
 std::unique_ptr<Player> NewModelPlayer(std::unique_ptr<Responder> responder,
-                                       absl::Duration timeout) {
-  return std::make_unique<ModelPlayer>(std::move(responder), timeout);
+                                       absl::Duration timeout, bool instructions) {
+  return std::make_unique<ModelPlayer>(std::move(responder), timeout, instructions);
 }
 
 std::unique_ptr<Player> NewPerson(int input, FILE* out, bool json, std::string prompt) {

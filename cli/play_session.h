@@ -34,9 +34,10 @@ class Player {
 std::unique_ptr<Player> NewExpert();
 std::unique_ptr<Player> NewRandomPlayer(uint64_t seed);  // one of the valid actions
 
-// Every response must come within `timeout`.
+// Every response must come within `timeout`. With `instructions` a conversation begins with the
+// environment's, as the model must have been trained.
 std::unique_ptr<Player> NewModelPlayer(std::unique_ptr<Responder> responder,
-                                       absl::Duration timeout);
+                                       absl::Duration timeout, bool instructions);
 
 // Reads plain actions or whole ReAct responses from `input`. A line "?" lists the valid actions,
 // "!" shows the expert's advice, "q" or the end of the input quits. `out` gets the answers to

@@ -106,7 +106,7 @@ TEST(PlaySession, AResponseThatTheClientWouldNotSendTakesATurn) {
       {"/bin/sh", "-c",
        "while read -r line; do printf '%s\\n' '{\"response\": \"Action: a\\nAction: b\"}'; done"});
   ASSERT_TRUE(responder.ok()) << responder.status();
-  const Outcome outcome = game.Play(*NewModelPlayer(*std::move(responder), absl::Seconds(20)), 2);
+  const Outcome outcome = game.Play(*NewModelPlayer(*std::move(responder), absl::Seconds(20), true), 2);
   EXPECT_EQ(outcome.turns, 2);
   EXPECT_TRUE(game.exchanges[1].result.invalid_action);
   EXPECT_THAT(game.exchanges[1].result.observation, HasSubstr("Only one 'Action' is allowed"));
