@@ -132,7 +132,7 @@ absl::StatusOr<Supervisor> Supervisor::Start(const v1::Resources& resources, con
                      .log_path = log(child.name)};
     supervisor.children_.push_back(std::move(child));
   }
-  if (absl::Status written = WriteFileAtomically((run / "prometheus-targets.json").string(), targets.dump(2) + "\n");
+  if (absl::Status written = WriteFileAtomically(absl::StrCat(runs_directory, "/.prometheus/", run.filename().string(), ".json"), targets.dump(2) + "\n");
       !written.ok()) {
     return written;
   }

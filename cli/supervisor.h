@@ -16,9 +16,9 @@ namespace sojourn::cli {
 
 class Supervisor {
  public:
-  // Starts everything; `run_directory` gets logs/, coordinator/ (its database) and
-  // prometheus-targets.json (where the processes' metrics are, for Prometheus' file_sd_configs). Returns
-  // when the coordinator listens.
+  // Starts everything; `run_directory` gets logs/ and coordinator/ (its database);
+  // RUNS/.prometheus/NAME.json says where the processes' metrics are, for Prometheus' file_sd_configs.
+  // Returns when the coordinator listens.
   static absl::StatusOr<Supervisor> Start(const v1::Resources& resources, const std::string& runs_directory,
                                           const std::string& run_directory);
 
