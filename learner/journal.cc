@@ -191,6 +191,10 @@ void Journal::RunSyncer() {
     Settle(batches);
     batches.clear();
     lock.lock();
+    // What neither the writer nor a batch still to be settled holds is asked about no more.
+    for (auto file = broken_.begin(); file != broken_.end();) {
+      file = file->use_count() == 1 ? broken_.erase(file) : std::next(file);
+    }
   }
 }
 
@@ -203,14 +207,14 @@ void Journal::Settle(std::deque<Batch>& batches) {
   for (auto batch = batches.rbegin(); batch != batches.rend();
        ++batch) {  // a file's last write first
     if (!batch->status.ok() || !options_.sync) continue;
-    if (batch->file == broken_) {
+    if (broken_.contains(batch->file)) {
       status = absl::DataLossError("a sync of this segment failed");
     } else if (batch->file != synced) {
       status = batch->file->Sync();
       synced = batch->file;
       ++syncs;
       // It is not tried again: the kernel may have dropped the pages, which then count as clean.
-      if (!status.ok()) broken_ = batch->file;
+      if (!status.ok()) broken_.insert(batch->file);
     }
     batch->status = status;
   }
@@ -219,7 +223,7 @@ void Journal::Settle(std::deque<Batch>& batches) {
     stats_.sync_seconds += absl::ToDoubleSeconds(absl::Now() - start);
     stats_.syncs += syncs;
     for (const Batch& batch : batches) {
-      if (broken_ != nullptr && broken_ == batch.file) new_segment_ = true;
+      if (broken_.contains(batch.file)) new_segment_ = true;
       for (const Record& record : batch.records) {
         const uint64_t bytes = kHeaderBytes + record.payload.size();
         stats_.queued_bytes -= bytes;

@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -98,7 +99,9 @@ class Journal {
   const JournalOptions options_;
   JournalFiles& files_;
   std::shared_ptr<AppendFile> active_;  // the writer's: the last of segments_, or null
-  std::shared_ptr<AppendFile> broken_;  // the syncer's: a sync of it failed, so no later one counts
+  // The syncer's: a sync of these failed, so no later one counts. Several at once: a batch of one may
+  // still be waiting when the next one fails.
+  std::set<std::shared_ptr<AppendFile>> broken_;
   uint64_t next_number_ = 1;            // the writer's
 
   mutable std::mutex mu_;  // guards what follows

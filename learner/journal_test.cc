@@ -225,6 +225,7 @@ TEST(JournalTest, WhateverFailsWhatWasAcknowledgedIsThere) {
   spdlog::set_level(spdlog::level::off);
   const uint64_t seed = absl::ToUnixNanos(absl::Now());
   SCOPED_TRACE(absl::StrCat("seed ", seed));
+  size_t total = 0;
   for (int round = 0; round < 30; ++round) {
     Random random(RandomKey(seed).With(round));
     FakeDisk disk;
@@ -261,12 +262,13 @@ TEST(JournalTest, WhateverFailsWhatWasAcknowledgedIsThere) {
     }
     disk.Crash();
     EXPECT_EQ(called, 300);
-    EXPECT_FALSE(acknowledged.empty());
+    total += acknowledged.size();  // a round that is one failed batch has none
     Records found;
     MustOpen({"/j"}, disk, &found);
     for (const auto& [group, payload] : found) acknowledged.erase(payload);
     EXPECT_THAT(acknowledged, IsEmpty());
   }
+  EXPECT_GT(total, 0);
   spdlog::set_level(level);
 }
 
