@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/logging.h"
+#include "learner/nccl_collective.h"
 #include "policy/model_files.h"
 
 namespace sojourn::learner {
@@ -122,6 +123,9 @@ absl::Status ArmRun::Form() {
                              absl::StrCat("the other ranks of generation ", train_.generation()));
   while (true) {
     absl::StatusOr<std::unique_ptr<Collective>> formed = ConnectTcp(parts_.listener, options);
+    if (formed.ok() && options_.nccl_device) {
+      formed = ConnectNccl(*std::move(formed), *options_.nccl_device, options_.connect_timeout);
+    }
     if (formed.ok()) {
       std::lock_guard lock(mu_);
       collective_ = *std::move(formed);
