@@ -21,6 +21,23 @@ const std::string& OutputName(const ModelConfig& config) {
   return config.tie_word_embeddings ? kTied : kOwn;
 }
 
+std::vector<AttentionSegment> Segments(const PackedTokens& packed) {
+  std::vector<AttentionSegment> segments;
+  int64_t start = 0;
+  for (size_t i = 0; i < packed.lengths.size(); ++i) {
+    AttentionSegment& segment = segments.emplace_back();
+    segment.start = start;
+    segment.length = packed.lengths[i];
+    if (!packed.prefixes.empty() && packed.prefixes[i] >= 0) {
+      const AttentionSegment& prefix = segments[packed.prefixes[i]];
+      segment.prefix_start = prefix.start;
+      segment.prefix_length = prefix.length;
+    }
+    start += segment.length;
+  }
+  return segments;
+}
+
 }  // namespace
 
 std::map<std::string, std::vector<int64_t>> WeightShapes(const ModelConfig& config) {
@@ -106,6 +123,7 @@ Tensor Model::Hidden(const PackedTokens& packed) const {
   const Tensor& embedding = weight("model.embed_tokens.weight");
   const AttentionHeads heads{config_.num_attention_heads, config_.num_key_value_heads,
                              config_.head_dim, config_.rope_theta};
+  const std::vector<AttentionSegment> segments = Segments(packed);
   const Tensor ids = torch::tensor(packed.tokens, torch::kInt).to(embedding.device());
   Tensor x = torch::embedding(embedding, ids);
   for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
@@ -116,7 +134,7 @@ Tensor Model::Hidden(const PackedTokens& packed) const {
     const Tensor gate_up_weight = torch::cat(
         {weight(prefix + "mlp.gate_proj.weight"), weight(prefix + "mlp.up_proj.weight")});
     const Tensor in = RmsNorm(x, weight(prefix + "input_layernorm.weight"), config_.rms_norm_eps);
-    const Tensor attended = Attention(torch::mm(in, qkv_weight.t()), packed.lengths, heads);
+    const Tensor attended = Attention(torch::mm(in, qkv_weight.t()), segments, heads);
     x = torch::addmm(x, attended, weight(prefix + "self_attn.o_proj.weight").t());
     const Tensor middle =
         RmsNorm(x, weight(prefix + "post_attention_layernorm.weight"), config_.rms_norm_eps);

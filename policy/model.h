@@ -49,10 +49,13 @@ using Weights = std::map<std::string, torch::Tensor>;
 std::map<std::string, std::vector<int64_t>> WeightShapes(const ModelConfig& config);
 Weights RandomWeights(const ModelConfig& config, RandomKey key);  // N(0, 0.02), norms 1; fp32
 
-// Sequences laid end to end, without padding.
+// Sequences laid end to end, without padding. Several may begin with the same prefix (a group's
+// prompt), which then is a sequence of its own, before them, and read once for all.
 struct PackedTokens {
-  std::vector<int32_t> tokens;   // [total]
-  std::vector<int32_t> lengths;  // per sequence; they add up to total
+  std::vector<int32_t> tokens;    // [total]
+  std::vector<int32_t> lengths;   // of each sequence's own tokens; they add up to total
+  std::vector<int32_t> prefixes;  // per sequence: which one it goes on from, -1: none. Empty: no
+                                  // prefixes at all. A prefix has none itself.
 };
 
 class Model {
@@ -65,7 +68,8 @@ class Model {
   Weights& mutable_weights() { return weights_; }
 
   // Final hidden states (after the last norm), [total, hidden_size]; differentiable when the
-  // weights are. Positions start at 0 in each sequence, attention is causal within it.
+  // weights are. Positions start at 0 in each sequence, or where its prefix ends; attention is
+  // causal within it.
   torch::Tensor Hidden(const PackedTokens& packed) const;
 
   // Log-probabilities of given next tokens and entropies of the whole distributions at temperature

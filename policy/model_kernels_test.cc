@@ -45,27 +45,27 @@ std::vector<float> All(const Kernels& kernels) {
   keep(y), keep(dgate_up);
 
   constexpr int64_t kTotal = 61;
-  const int32_t lengths[] = {40, 1, 20};
+  const AttentionSegment segments[] = {{0, 30}, {30, 1}, {31, 10, 0, 30}, {41, 20}};
   const auto cos = Floats(40 * 5, 6), sin = Floats(40 * 5, 7);
   const AttentionShape shape{4, 2, 10, cos.data(), sin.data()};
   const auto qkv = Floats(kTotal * shape.row(), 8), dout = Floats(kTotal * 40, 9);
   std::vector<float> out(kTotal * 40), lse(kTotal * 4), dqkv(qkv.size()),
       scratch(AttentionScratch(40, 10));
-  kernels.attention(shape, lengths, 3, qkv.data(), out.data(), lse.data(), scratch.data());
-  kernels.attention_backward(shape, lengths, 3, qkv.data(), out.data(), lse.data(), dout.data(),
-                             dqkv.data(), scratch.data());
+  kernels.attention(shape, segments, 4, kTotal, qkv.data(), out.data(), lse.data(), scratch.data());
+  kernels.attention_backward(shape, segments, 4, kTotal, qkv.data(), out.data(), lse.data(),
+                             dout.data(), dqkv.data(), scratch.data());
   keep(out), keep(lse), keep(dqkv);
 
   std::vector<float> block(2 * KvBlockFloats(2, 10));
   const float* blocks[] = {block.data(), block.data() + KvBlockFloats(2, 10)};
   for (int64_t t = 0; t < 40; ++t) {
-    kernels.store_kv(shape, t, qkv.data() + t * shape.row(),
+    kernels.store_kv(shape, t, qkv.data() + segments[2].RowOf(t) * shape.row(),
                      block.data() + t / kPanel * KvBlockFloats(2, 10));
   }
   std::vector<float> last(40);
-  kernels.attend(shape, 39, qkv.data() + 39 * shape.row(), blocks, last.data(), scratch.data());
+  kernels.attend(shape, 39, qkv.data() + 40 * shape.row(), blocks, last.data(), scratch.data());
   keep(last);
-  for (int64_t i = 0; i < 40; ++i) EXPECT_NEAR(last[i], out[39 * 40 + i], 1e-5);
+  for (int64_t i = 0; i < 40; ++i) EXPECT_NEAR(last[i], out[40 * 40 + i], 1e-5);
 
   std::vector<float> terms(kColumns), sums(2), logprobs(kRows), entropies(kRows);
   auto logits = Floats(kRows * kColumns, 10);

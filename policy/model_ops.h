@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "policy/model_kernels.h"
+
 namespace sojourn::policy {
 
 // x [n, width], weight [width].
@@ -22,9 +24,9 @@ struct AttentionHeads {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   double rope_theta = 10000;
 };
-// Causal attention within sequences laid end to end, rotary positions from 0 in each.
+// Causal attention with rotary positions within each segment; the segments' own rows lie end to end.
 // qkv [total, (heads + 2 * kv_heads) * head_dim] -> [total, heads * head_dim].
-torch::Tensor Attention(const torch::Tensor& qkv, const std::vector<int32_t>& lengths,
+torch::Tensor Attention(const torch::Tensor& qkv, const std::vector<AttentionSegment>& segments,
                         const AttentionHeads& heads);
 
 // hidden [n, width], embedding [vocab, width], targets [n] int64 -> log softmax(hidden embedding^T

@@ -87,6 +87,51 @@ TEST(Model, PackedSequencesEqualEachAlone) {
   }
 }
 
+// A group of three with one prompt, packed with the prompt read once, and with it repeated.
+TEST(Model, ASharedPrefixIsAsGoodAsARepeatedOne) {
+  for (const auto type : {torch::kFloat, torch::kDouble}) {
+    const ModelConfig config = SmallConfig();
+    const std::vector<int32_t> own = {9, 1, 40};
+    constexpr int32_t kPrefix = 37;
+    const PackedTokens shared{RandomTokens(kPrefix + 50, config.vocab_size, 6),
+                              {kPrefix, own[0], own[1], own[2]},
+                              {-1, 0, 0, 0}};
+    PackedTokens repeated;
+    std::vector<int64_t> shared_rows, repeated_rows, targets;
+    auto from = shared.tokens.begin() + kPrefix;
+    for (const int32_t length : own) {
+      for (int32_t t = 0; t < kPrefix; ++t) {
+        shared_rows.push_back(t);
+        repeated_rows.push_back(repeated.tokens.size());
+        repeated.tokens.push_back(shared.tokens[t]);
+      }
+      for (int32_t t = 0; t < length; ++t) {
+        shared_rows.push_back(from - shared.tokens.begin());
+        repeated_rows.push_back(repeated.tokens.size());
+        repeated.tokens.push_back(*from++);
+      }
+      repeated.lengths.push_back(kPrefix + length);
+    }
+    for (size_t i = 0; i < shared_rows.size(); ++i) targets.push_back(i % config.vocab_size);
+    std::vector<Tensor> hiddens;
+    std::vector<Weights> gradients;
+    for (const auto& [packed, rows] : {std::pair(shared, shared_rows), {repeated, repeated_rows}}) {
+      Model model = MakeModel(config, 5, type);
+      for (auto& [name, weight] : model.mutable_weights()) weight.set_requires_grad(true);
+      const Tensor hidden = model.Hidden(packed), index = torch::tensor(rows, torch::kLong);
+      model.Score(hidden, index, torch::tensor(targets, torch::kLong), 1).logprobs.sum().backward();
+      hiddens.push_back(hidden.index_select(0, index));
+      gradients.push_back(model.weights());
+    }
+    const double tolerance = type == torch::kFloat ? 1e-4 : 1e-10;
+    EXPECT_LT(Distance(hiddens[0], hiddens[1]), tolerance);
+    for (const auto& [name, weight] : gradients[0]) {
+      const Tensor other = gradients[1].at(name).grad();
+      EXPECT_LT(Distance(weight.grad(), other), tolerance * other.abs().max().item<double>()) << name;
+    }
+  }
+}
+
 TEST(Model, LaterTokensDoNotReachEarlierOnes) {
   const ModelConfig config = SmallConfig();
   const Model model = MakeModel(config, 7);
