@@ -159,7 +159,8 @@ absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignme
                                      IsRandom(assignment) ? nullptr : &setup_.chat(), options);
     const absl::Status status =
         episode.Start({*split, assignment.difficulty(), assignment.task_index()},
-                      instructions ? spec.instructions : "", instructions ? spec.acceptance : "");
+                      instructions ? spec.instructions : "", instructions ? spec.acceptance : "",
+                      member > 0 ? &group->episodes[0] : nullptr);
     CountEnvironmentTime(episode, 0);
     if (!status.ok()) return status;
   }

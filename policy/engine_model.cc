@@ -32,7 +32,7 @@ std::vector<float> Packed(const std::vector<torch::Tensor>& weights) {
 EngineModel::EngineModel(const Model& model, int64_t max_rows, int64_t max_context_tokens)
     : kernels_(CpuKernels()),
       config_(model.config()),
-      angles_(config_.rope_theta, config_.head_dim, max_context_tokens),
+      angles_(config_, max_context_tokens),
       shape_{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim,
              angles_.cos.data(), angles_.sin.data()},
       layers_(config_.num_hidden_layers),

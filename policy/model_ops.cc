@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "policy/rotary.h"
 
 namespace sojourn::policy {
 namespace {
@@ -68,21 +67,20 @@ int64_t Longest(const std::vector<AttentionSegment>& segments) {
 }
 
 struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
-  static AttentionShape Shape(const AttentionHeads& heads, const RotaryTable& angles) {
-    return {heads.heads, heads.kv_heads, heads.head_dim, angles.cos.data(), angles.sin.data()};
+  static AttentionShape Shape(const AttentionHeads& heads) {
+    return {heads.heads, heads.kv_heads, heads.head_dim, In(heads.cos), In(heads.sin)};
   }
   static Tensor forward(AutogradContext* context, const Tensor& qkv,
                         const std::vector<AttentionSegment>& segments,
                         const AttentionHeads& heads) {
     const Tensor in = qkv.contiguous();
     const int64_t total = in.size(0), longest = Longest(segments);
-    const RotaryTable angles(heads.rope_theta, heads.head_dim, longest);
     Tensor out = torch::empty({total, heads.heads * heads.head_dim}, in.options());
     Tensor lse = torch::empty({heads.heads, total}, in.options());
     Tensor scratch = torch::empty({AttentionScratch(longest, heads.head_dim)}, in.options());
-    CpuKernels().attention(Shape(heads, angles), segments.data(), segments.size(), total, In(in),
+    CpuKernels().attention(Shape(heads), segments.data(), segments.size(), total, In(in),
                            Out(out), Out(lse), Out(scratch));
-    context->save_for_backward({in, out, lse});
+    context->save_for_backward({in, out, lse, heads.cos, heads.sin});
     std::vector<int64_t> places;
     for (const AttentionSegment& s : segments) {
       places.insert(places.end(), {s.start, s.length, s.prefix_start, s.prefix_length});
@@ -90,7 +88,6 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     context->saved_data["segments"] = std::move(places);
     context->saved_data["heads"] =
         std::vector<int64_t>{heads.heads, heads.kv_heads, heads.head_dim, longest};
-    context->saved_data["theta"] = heads.rope_theta;
     return out;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -101,13 +98,11 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
       segments.push_back({places[i], places[i + 1], places[i + 2], places[i + 3]});
     }
     const auto sizes = context->saved_data["heads"].toIntVector();
-    const AttentionHeads heads{sizes[0], sizes[1], sizes[2],
-                               context->saved_data["theta"].toDouble()};
-    const RotaryTable angles(heads.rope_theta, heads.head_dim, sizes[3]);
+    const AttentionHeads heads{sizes[0], sizes[1], sizes[2], saved[3], saved[4]};
     const Tensor dout = gradients[0].contiguous();
     Tensor dqkv = torch::empty_like(saved[0]);
     Tensor scratch = torch::empty({AttentionScratch(sizes[3], heads.head_dim)}, dqkv.options());
-    CpuKernels().attention_backward(Shape(heads, angles), segments.data(), segments.size(),
+    CpuKernels().attention_backward(Shape(heads), segments.data(), segments.size(),
                                     dqkv.size(0), In(saved[0]), In(saved[1]), In(saved[2]),
                                     In(dout), Out(dqkv), Out(scratch));
     return {dqkv, Tensor(), Tensor()};
@@ -117,14 +112,9 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
 // Any type, any device: segment by segment.
 Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<AttentionSegment>& segments,
                            const AttentionHeads& heads) {
-  const int64_t dim = heads.head_dim, longest = Longest(segments);
-  const RotaryTable angles(heads.rope_theta, dim, longest);
-  const auto table = [&](const std::vector<float>& values) {
-    return torch::tensor(values, torch::kFloat)
-        .view({longest, dim / 2})
-        .to(qkv.device(), qkv.scalar_type());
-  };
-  const Tensor cos = table(angles.cos), sin = table(angles.sin);
+  const int64_t dim = heads.head_dim;
+  const Tensor cos = heads.cos.to(qkv.device(), qkv.scalar_type()),
+               sin = heads.sin.to(qkv.device(), qkv.scalar_type());
   const auto rotate = [&](const Tensor& x, int64_t first) {  // [heads, positions, head_dim]
     const Tensor a = x.slice(-1, 0, dim / 2), b = x.slice(-1, dim / 2);
     const Tensor c = cos.slice(0, first, first + x.size(1)),
@@ -227,7 +217,10 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
 
 Tensor RmsNorm(const Tensor& x, const Tensor& weight, double epsilon) {
   if (Fused(x)) return RmsNormFunction::apply(x, weight, epsilon);
-  return x * torch::rsqrt(x.square().mean(-1, true) + epsilon) * weight;
+  const bool half = x.element_size() < 4;
+  const Tensor wide = half ? x.to(torch::kFloat) : x;
+  const Tensor normed = wide * torch::rsqrt(wide.square().mean(-1, true) + epsilon);
+  return weight * (half ? normed.to(x.scalar_type()) : normed);
 }
 
 Tensor SwiGlu(const Tensor& gate_up) {

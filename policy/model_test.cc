@@ -239,6 +239,29 @@ TEST(ModelConfig, SurvivesItsJson) {
   EXPECT_EQ(ModelConfigJson(*read), ModelConfigJson(config));
 }
 
+TEST(ModelConfig, EveryFamilySurvivesItsJson) {
+  for (const char* family : {"llama", "mistral", "qwen2", "qwen3"}) {
+    for (const char* rope : {"default", "linear", "llama3", "yarn"}) {
+      ModelConfig config = SmallConfig();
+      config.model_type = family;
+      config.qkv_bias = config.model_type == "qwen2";
+      config.qk_norm = config.model_type == "qwen3";
+      config.rope_scaling.type = rope;
+      if (config.rope_scaling.type != "default") config.rope_scaling.factor = 4;
+      if (config.rope_scaling.type == "llama3" || config.rope_scaling.type == "yarn") {
+        config.rope_scaling.original_max_position_embeddings = 32;
+      }
+      config.eos_token_ids = {3, 4};
+      config.bos_token_id = 2;
+      config.torch_dtype = "bfloat16";
+      const auto read = ParseModelConfig(ModelConfigJson(config), "config.json");
+      ASSERT_TRUE(read.ok()) << read.status();
+      EXPECT_EQ(ModelConfigJson(*read), ModelConfigJson(config));
+      EXPECT_EQ(WeightShapes(*read), WeightShapes(config));
+    }
+  }
+}
+
 TEST(ModelConfig, NamesWhatItDoesNotSupport) {
   const std::string good = ModelConfigJson(SmallConfig());
   const auto with = [&](const std::string& from, const std::string& to) {
@@ -252,7 +275,18 @@ TEST(ModelConfig, NamesWhatItDoesNotSupport) {
               HasSubstr("multiple"));
   EXPECT_THAT(with("\"hidden_size\": 24", "\"hidden_size\": -1"), HasSubstr("hidden_size"));
   EXPECT_THAT(with("\"hidden_size\": 24", "\"hidden_size\": \"x\""), HasSubstr("whole number"));
-  EXPECT_THAT(with("{", "{\"rope_scaling\": {\"type\": \"yarn\"},"), HasSubstr("yarn"));
+  for (const auto& [extra, reason] : std::vector<std::pair<std::string, std::string>>{
+           {R"("rope_scaling": {"type": "longrope", "factor": 2})", "longrope"},
+           {R"("rope_scaling": {"rope_type": "yarn"})", "rope_scaling.factor"},
+           {R"("rope_scaling": {"rope_type": "llama3", "factor": 8})", "original_max_position"},
+           {R"("rope_scaling": 3)", "an object or null"},
+           {R"("use_sliding_window": true, "sliding_window": 16)", "sliding_window"},
+           {R"("quantization_config": {"bits": 4})", "quantization_config"},
+           {R"("num_experts": 8)", "num_experts"},
+           {R"("eos_token_id": "x")", "eos_token_id"},
+           {R"("dtype": "float8")", "float8"}}) {
+    EXPECT_THAT(with("{", "{" + extra + ","), HasSubstr(reason));
+  }
   EXPECT_FALSE(ParseModelConfig("[1", "x").ok());
 }
 
