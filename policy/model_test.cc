@@ -283,10 +283,11 @@ TEST(ModelConfig, NamesWhatItDoesNotSupport) {
            {R"("use_sliding_window": true, "sliding_window": 16)", "sliding_window"},
            {R"("quantization_config": {"bits": 4})", "quantization_config"},
            {R"("num_experts": 8)", "num_experts"},
-           {R"("eos_token_id": "x")", "eos_token_id"},
-           {R"("dtype": "float8")", "float8"}}) {
+           {R"("num_local_experts": 8)", "num_local_experts"}}) {
     EXPECT_THAT(with("{", "{" + extra + ","), HasSubstr(reason));
   }
+  EXPECT_THAT(with("\"eos_token_id\": null", "\"eos_token_id\": \"x\""), HasSubstr("eos_token_id"));
+  EXPECT_THAT(with("\"float32\"", "\"float8\""), HasSubstr("float8"));
   EXPECT_FALSE(ParseModelConfig("[1", "x").ok());
 }
 
