@@ -19,6 +19,7 @@ void SetDefaults(v1::JobConfig* config) {
 
   v1::Policy* policy = config->mutable_policy();
   policy->set_max_context_tokens(1024);
+  policy->set_dtype("float32");
 
   v1::Rollout* rollout = config->mutable_rollout();
   rollout->set_group_size(8);
@@ -70,6 +71,9 @@ void Resolve(const std::string& path, v1::JobConfig* config) {
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   if (!config->policy().model().empty()) {
     config->mutable_policy()->set_model((folder / config->policy().model()).lexically_normal().string());
+  }
+  if (config->policy().rollout_weights().empty()) {
+    config->mutable_policy()->set_rollout_weights(config->policy().dtype());
   }
   for (v1::Environment& environment : *config->mutable_environments()) {
     if (environment.name().empty()) environment.set_name(environment.type());

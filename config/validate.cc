@@ -56,6 +56,15 @@ class Validator {
     const v1::Policy& policy = config_.policy();
     Require(!policy.model().empty(), "policy.model", "missing; name a model directory such as ../models/base");
     Require(policy.max_context_tokens() > 0, "policy.max_context_tokens", "must be at least 1");
+    OneOf("policy.dtype", policy.dtype(), {"float32", "bfloat16"});
+    OneOf("policy.rollout_weights", policy.rollout_weights(), {"float32", "bfloat16", "int8"});
+    Require(policy.lora().rank() <= 4096, "policy.lora.rank", "must be at most 4096");
+    Require(policy.lora().alpha() >= 0, "policy.lora.alpha", "must not be negative");
+    Require(policy.lora().rank() > 0 || policy.lora().targets_size() == 0, "policy.lora.rank", "missing; 16 is usual");
+    for (int i = 0; i < policy.lora().targets_size(); ++i) {
+      OneOf(absl::StrCat("policy.lora.targets[", i, "]"), policy.lora().targets(i),
+            {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"});
+    }
     if (policy.model().empty()) return;
     const std::filesystem::path model = policy.model();
     for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"}) {

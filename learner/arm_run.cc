@@ -189,7 +189,9 @@ absl::Status ArmRun::Load() {
 }
 
 absl::Status ArmRun::LoadCheckpoint() {
-  absl::StatusOr<policy::Model> starting = policy::LoadModel(config().policy().model());
+  const absl::StatusOr<torch::ScalarType> type = PolicyType(config().policy());
+  if (!type.ok()) return type.status();
+  absl::StatusOr<policy::Model> starting = policy::LoadModel(config().policy().model(), *type);
   if (!starting.ok()) return starting.status();
   absl::StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(
       config(), train_.planned_updates(), *starting, collective_.get(), options_.reduce_timeout);
@@ -246,7 +248,7 @@ absl::Status ArmRun::OpenJournal() {
   options.behind_updates =
       train_.version() > trainer_->version() ? train_.version() - trainer_->version() : 0;
   options.validate = [config = config(),
-                      model = trainer_->model().config()](const v1::Trajectory& trajectory) {
+                      model = trainer_->model_config()](const v1::Trajectory& trajectory) {
     return ValidateTrajectory(trajectory, config, model);
   };
   ingest_ = std::make_unique<Ingest>(options);
@@ -273,11 +275,12 @@ absl::Status ArmRun::Publish() {
   const absl::Time start = absl::Now();
   std::vector<v1::TensorInfo> tensors;
   std::string bytes;
-  for (const auto& [name, weight] : trainer_->model().weights()) {
-    const torch::Tensor flat = weight.detach().to(torch::kCPU, torch::kFloat).contiguous();
+  const policy::Model policy = trainer_->Policy();
+  for (const auto& [name, weight] : policy.weights()) {
+    const torch::Tensor flat = weight.detach().to(torch::kCPU).contiguous();
     v1::TensorInfo& tensor = tensors.emplace_back();
     tensor.set_name(name);
-    tensor.set_dtype("F32");
+    tensor.set_dtype(flat.scalar_type() == torch::kBFloat16 ? "BF16" : "F32");
     for (int64_t extent : flat.sizes()) tensor.add_shape(extent);
     bytes.append(static_cast<const char*>(flat.data_ptr()), flat.nbytes());
   }
@@ -420,8 +423,11 @@ absl::Status ArmRun::SaveModel(const v1::SaveCheckpoint& save) {
   const std::string path = absl::StrCat(arm_path_, "/models/", save.label());
   const std::string directory = absl::StrCat(train_.run_directory(), "/", path);
   if (save.version() == trainer_->version()) {
-    const absl::Status saved =
-        policy::SaveModel(directory, trainer_->model(), config().policy().model());
+    const std::string& start = config().policy().model();
+    absl::Status saved = policy::SaveModel(directory, trainer_->Policy(), start);
+    if (saved.ok() && trainer_->trainable().lora()) {
+      saved = trainer_->trainable().SaveAdapter(directory + "/adapter", start);
+    }
     if (!saved.ok()) return absl::UnavailableError(saved.ToString());
     if (last_checkpoint_ != trainer_->version()) {
       const absl::Status written = WriteCheckpointHere(parts_.session.Unacknowledged());

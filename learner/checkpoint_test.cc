@@ -22,7 +22,7 @@ class CheckpointTest : public ::testing::Test {
   void TearDown() override { fs::remove_all(directory_); }
 
   void Train() {
-    auto result = trainer_->Update(Play(trainer_->model(), config_, trainer_->version(), 2));
+    auto result = trainer_->Update(Play(trainer_->Policy(), config_, trainer_->version(), 2));
     ASSERT_TRUE(result.ok()) << result.status();
   }
   absl::Status Write() {
@@ -61,7 +61,7 @@ TEST_F(CheckpointTest, ARunThatResumesEndsWithTheSameBits) {
   auto resumed = Trainer::Create(config_, 0, ToyModel(), one_.get(), absl::Seconds(10)).value();
   ASSERT_TRUE(resumed->Restore(found->state).ok());
   while (resumed->version() < 6) {
-    ASSERT_TRUE(resumed->Update(Play(resumed->model(), config_, resumed->version(), 2)).ok());
+    ASSERT_TRUE(resumed->Update(Play(resumed->Policy(), config_, resumed->version(), 2)).ok());
   }
   EXPECT_TRUE(SameBits(resumed->Export().weights, trainer_->Export().weights));
   EXPECT_TRUE(SameBits(resumed->Export().optimizer, trainer_->Export().optimizer));

@@ -10,6 +10,7 @@
 #include "common/logging.h"
 #include "common/shutdown.h"
 #include "learner/learner.h"
+#include "learner/memory.h"
 #include "learner/nccl_collective.h"
 
 int main(int argc, char** argv) {
@@ -63,6 +64,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   at::set_num_threads(threads);
+  sojourn::learner::KeepFreedMemory();
 
   sojourn::Metrics metrics;
   if (metrics_port >= 0) {

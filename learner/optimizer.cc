@@ -1,12 +1,16 @@
 #include "learner/optimizer.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "learner/optimizer_kernels.h"
 
 namespace sojourn::learner {
 namespace {
@@ -38,7 +42,18 @@ absl::Span<float> Gradients::values() {
 }
 
 double Gradients::ClipNorm(double max_norm) {
-  const double norm = torch::norm(flat_, 2, torch::kDouble).item<double>();
+  // Sums of fixed pieces, added in order: the same bits with any number of threads.
+  constexpr int64_t kPiece = 1 << 14;
+  const int64_t pieces = (flat_.numel() + kPiece - 1) / kPiece;
+  std::vector<double> sums(pieces);
+  const float* values = flat_.const_data_ptr<float>();
+  at::parallel_for(0, pieces, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t first = piece * kPiece;
+      sums[piece] = SumOfSquares(std::min(kPiece, flat_.numel() - first), values + first);
+    }
+  });
+  const double norm = std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
   if (std::isfinite(norm) && max_norm > 0 && norm > max_norm) flat_.mul_(max_norm / norm);
   return norm;
 }
@@ -58,17 +73,22 @@ void AdamW::Step(double learning_rate) {
   ++steps_;
   const double correction1 = 1 - std::pow(options_.beta1, steps_);
   const double correction2 = 1 - std::pow(options_.beta2, steps_);
+  AdamWStep step{.beta1 = static_cast<float>(options_.beta1),
+                 .beta2 = static_cast<float>(options_.beta2),
+                 .epsilon = static_cast<float>(options_.epsilon),
+                 .rate = static_cast<float>(learning_rate / correction1),
+                 .inverse2 = static_cast<float>(1 / correction2)};
   for (auto& [name, weight] : weights_) {
-    const torch::Tensor& gradient = weight.grad();
-    torch::Tensor& first = first_[name];
-    torch::Tensor& second = second_[name];
-    first.mul_(options_.beta1).add_(gradient, 1 - options_.beta1);
-    second.mul_(options_.beta2).addcmul_(gradient, gradient, 1 - options_.beta2);
-    if (options_.weight_decay != 0 && Decays(name, weight)) {
-      weight.mul_(1 - learning_rate * options_.weight_decay);
-    }
-    const torch::Tensor divisor = second.div(correction2).sqrt_().add_(options_.epsilon);
-    weight.addcdiv_(first, divisor, -learning_rate / correction1);
+    const bool decays = options_.weight_decay != 0 && Decays(name, weight);
+    step.keep = static_cast<float>(decays ? 1 - learning_rate * options_.weight_decay : 1);
+    const torch::Tensor gradient = weight.grad().contiguous();
+    const float* g = gradient.const_data_ptr<float>();
+    float* const w = weight.mutable_data_ptr<float>();
+    float* const m = first_[name].mutable_data_ptr<float>();
+    float* const v = second_[name].mutable_data_ptr<float>();
+    at::parallel_for(0, weight.numel(), 1 << 14, [&](int64_t begin, int64_t end) {
+      TakeAdamWStep(step, end - begin, g + begin, w + begin, m + begin, v + begin);
+    });
   }
 }
 

@@ -15,14 +15,6 @@
 namespace sojourn::learner {
 namespace {
 
-policy::Weights Float(const policy::Weights& weights, bool copy) {
-  policy::Weights result;
-  for (const auto& [name, weight] : weights) {
-    result[name] = weight.detach().to(torch::kFloat, /*non_blocking=*/false, copy).contiguous();
-  }
-  return result;
-}
-
 template <typename T>
 torch::Tensor ToTensor(const std::vector<T>& values, torch::ScalarType type) {
   return torch::tensor(absl::MakeConstSpan(values).empty() ? std::vector<T>() : values,
@@ -127,28 +119,29 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const v1::JobConfig& co
                                                    a.loss_normalization(),
                                                    "\"; known: token, sequence"));
   }
-  auto model = policy::Model::Create(starting.config(), Float(starting.weights(), /*copy=*/true));
-  if (!model.ok()) return model.status();
-  auto reference =
-      policy::Model::Create(starting.config(), Float(starting.weights(), /*copy=*/false));
+  auto trainable = Trainable::Create(starting, config.policy(), config.seed());
+  if (!trainable.ok()) return trainable.status();
+  policy::Weights weights = starting.weights();
+  for (auto& [name, weight] : weights) weight = weight.detach().to(*PolicyType(config.policy()));
+  auto reference = policy::Model::Create(starting.config(), std::move(weights));
   if (!reference.ok()) return reference.status();
-  return std::unique_ptr<Trainer>(new Trainer(config, *std::move(model), *std::move(reference),
+  return std::unique_ptr<Trainer>(new Trainer(config, *std::move(trainable), *std::move(reference),
                                               *std::move(algorithm), collective, reduce_timeout,
                                               *schedule));
 }
 
-Trainer::Trainer(v1::JobConfig config, policy::Model model, policy::Model reference,
+Trainer::Trainer(v1::JobConfig config, Trainable trainable, policy::Model reference,
                  std::unique_ptr<Algorithm> algorithm, Collective* collective,
                  absl::Duration reduce_timeout, Schedule schedule)
     : config_(std::move(config)),
-      model_(std::move(model)),
+      trainable_(std::move(trainable)),
       reference_(std::move(reference)),
       algorithm_(std::move(algorithm)),
       collective_(collective),
       reduce_timeout_(reduce_timeout),
       schedule_(schedule),
-      gradients_(model_.mutable_weights()),
-      optimizer_(model_.weights(), {.beta1 = config_.algorithm().adam_beta1(),
+      gradients_(trainable_.parameters()),
+      optimizer_(trainable_.parameters(), {.beta1 = config_.algorithm().adam_beta1(),
                                     .beta2 = config_.algorithm().adam_beta2(),
                                     .epsilon = config_.algorithm().adam_epsilon(),
                                     .weight_decay = config_.algorithm().weight_decay()}) {}
@@ -163,7 +156,7 @@ absl::Status Trainer::CheckUpdate(absl::Span<const v1::Trajectory> trajectories)
   }
   for (size_t i = 0; i < trajectories.size(); ++i) {
     const v1::Trajectory& t = trajectories[i];
-    absl::Status status = ValidateTrajectory(t, config_, model_.config());
+    absl::Status status = ValidateTrajectory(t, config_, model_config());
     if (!status.ok()) return status;
     const uint64_t group = version_ * rollout.groups_per_update() +
                            i / rollout.group_size() * ranks + collective_->rank();
@@ -351,9 +344,10 @@ absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double le
           a.loss_normalization() == "token" ? 1 / counts[0] : 1 / (tokens * counts[1]);
       weights.insert(weights.end(), read[i]->rows.size(), static_cast<float>(weight));
     }
-    const auto scores =
-        model_.Score(model_.Hidden(packed.tokens), ToTensor(packed.rows, torch::kLong),
-                     ToTensor(packed.targets, torch::kLong), config_.rollout().temperature());
+    const policy::Model model = trainable_.Compute();
+    const auto scores = model.Score(model.Hidden(packed.tokens, a.recompute_activations()),
+                                    ToTensor(packed.rows, torch::kLong),
+                                    ToTensor(packed.targets, torch::kLong), config_.rollout().temperature());
     const TokenLoss loss =
         ComputeTokenLoss({.logprobs = scores.logprobs,
                           .entropies = scores.entropies,
@@ -521,17 +515,17 @@ absl::StatusOr<UpdateResult> Trainer::UpdateOrThrow(absl::Span<const v1::Traject
   return result;
 }
 
-policy::Weights Trainer::CopyWeights() const { return Float(model_.weights(), /*copy=*/true); }
-
 TrainerState Trainer::Export() const {
+  policy::Weights weights;
+  for (const auto& [name, parameter] : trainable_.parameters()) weights[name] = parameter.detach().clone();
   return {.version = version_,
           .optimizer_steps = optimizer_.steps(),
-          .weights = CopyWeights(),
+          .weights = std::move(weights),
           .optimizer = optimizer_.Export()};
 }
 
 absl::Status Trainer::Restore(const TrainerState& state) {
-  const policy::Weights& mine = model_.weights();
+  const policy::Weights& mine = trainable_.parameters();
   for (const auto& [name, weight] : mine) {
     const auto found = state.weights.find(name);
     if (found == state.weights.end() || found->second.sizes() != weight.sizes() ||
@@ -543,7 +537,7 @@ absl::Status Trainer::Restore(const TrainerState& state) {
   absl::Status status = optimizer_.Restore(state.optimizer, state.optimizer_steps);
   if (!status.ok()) return status;
   at::NoGradGuard no_gradients;
-  for (auto& [name, weight] : model_.mutable_weights()) weight.copy_(state.weights.at(name));
+  for (auto& [name, parameter] : trainable_.parameters()) parameter.copy_(state.weights.at(name));
   version_ = state.version;
   return absl::OkStatus();
 }

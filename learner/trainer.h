@@ -24,6 +24,7 @@
 #include "learner/collective.h"
 #include "learner/optimizer.h"
 #include "learner/schedule.h"
+#include "learner/trainable.h"
 #include "policy/model.h"
 #include "sojourn/v1/fleet.pb.h"
 #include "sojourn/v1/job.pb.h"
@@ -36,7 +37,7 @@ namespace sojourn::learner {
 struct TrainerState {
   uint64_t version = 0;          // updates so far
   uint64_t optimizer_steps = 0;  // minibatches so far
-  policy::Weights weights;
+  policy::Weights weights;    // what is trained (Trainable::parameters)
   policy::Weights optimizer;  // "exp_avg/NAME", "exp_avg_sq/NAME"
 };
 
@@ -59,8 +60,8 @@ absl::Status ValidateTrajectory(const v1::Trajectory& trajectory, const v1::JobC
 class Trainer {
  public:
   // `config` is a resolved one (defaults filled in); `planned_updates` are the most that the arm can
-  // have, 0: unknown; `starting` is the starting policy: what version 0 plays and what KL is measured to. Its weights are
-  // copied, as fp32. `collective` must outlive the trainer; `reduce_timeout` bounds every wait for
+  // have, 0: unknown; `starting` is the starting policy: what version 0 plays and what KL is measured to; its tensors
+  // are not changed. `collective` must outlive the trainer; `reduce_timeout` bounds every wait for
   // other ranks.
   static absl::StatusOr<std::unique_ptr<Trainer>> Create(const v1::JobConfig& config,
                                                          uint64_t planned_updates,
@@ -76,10 +77,11 @@ class Trainer {
   absl::StatusOr<UpdateResult> Update(absl::Span<const v1::Trajectory> trajectories);
 
   uint64_t version() const { return version_; }
-  const policy::Model& model() const {
-    return model_;
-  }                                     // weights change in place with every Update
-  policy::Weights CopyWeights() const;  // of the present version, without gradients
+  // The present version as actors play it and as it is saved; with fp32 and without LoRA its weights change
+  // in place with every Update.
+  policy::Model Policy() const { return trainable_.Policy(); }
+  const policy::ModelConfig& model_config() const { return reference_.config(); }
+  const Trainable& trainable() const { return trainable_; }
 
   TrainerState Export() const;
   absl::Status Restore(const TrainerState& state);  // InvalidArgument: of another model
@@ -88,7 +90,7 @@ class Trainer {
   struct Episode;  // one trajectory, with what the update computes for it
   struct Sums;     // metrics under way
 
-  Trainer(v1::JobConfig config, policy::Model model, policy::Model reference,
+  Trainer(v1::JobConfig config, Trainable trainable, policy::Model reference,
           std::unique_ptr<Algorithm> algorithm, Collective* collective,
           absl::Duration reduce_timeout, Schedule schedule);
 
@@ -99,7 +101,7 @@ class Trainer {
   absl::StatusOr<UpdateResult> UpdateOrThrow(absl::Span<const v1::Trajectory> trajectories);
 
   v1::JobConfig config_;
-  policy::Model model_;
+  Trainable trainable_;
   policy::Model reference_;  // the starting policy; shares its tensors
   std::unique_ptr<Algorithm> algorithm_;
   Collective* collective_;

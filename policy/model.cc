@@ -62,11 +62,12 @@ Tensor NormHeads(const Tensor& qkv, const ModelConfig& config, const Tensor& q_w
                  const Tensor& k_weight) {
   const int64_t q = config.num_attention_heads * config.head_dim;
   const int64_t kv = config.num_key_value_heads * config.head_dim;
-  const auto norm = [&](int64_t begin, int64_t width, const Tensor& weight) {
-    const Tensor heads = qkv.slice(1, begin, begin + width).reshape({-1, config.head_dim});
-    return RmsNorm(heads, weight, config.rms_norm_eps).view({-1, width});
+  const std::vector<Tensor> parts = qkv.split_with_sizes({q, kv, kv}, 1);
+  const auto norm = [&](const Tensor& heads, const Tensor& weight) {
+    const Tensor flat = heads.reshape({-1, config.head_dim});
+    return RmsNorm(flat, weight, config.rms_norm_eps).view({-1, heads.size(1)});
   };
-  return torch::cat({norm(0, q, q_weight), norm(q, kv, k_weight), qkv.slice(1, q + kv)}, 1);
+  return torch::cat({norm(parts[0], q_weight), norm(parts[1], k_weight), parts[2]}, 1);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include "policy/model_ops.h"
 
+#include <ATen/Parallel.h>
 #include <torch/autograd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -116,33 +118,41 @@ Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<AttentionSegment
   const Tensor cos = heads.cos.to(qkv.device(), qkv.scalar_type()),
                sin = heads.sin.to(qkv.device(), qkv.scalar_type());
   const auto rotate = [&](const Tensor& x, int64_t first) {  // [heads, positions, head_dim]
-    const Tensor a = x.slice(-1, 0, dim / 2), b = x.slice(-1, dim / 2);
+    const std::vector<Tensor> halves = x.chunk(2, -1);
     const Tensor c = cos.slice(0, first, first + x.size(1)),
                  s = sin.slice(0, first, first + x.size(1));
-    return torch::cat({a * c - b * s, b * c + a * s}, -1);
+    return torch::cat({halves[0] * c - halves[1] * s, halves[1] * c + halves[0] * s}, -1);
   };
+  // Split, not sliced: each slice's gradient would be a tensor of the whole's size.
+  std::vector<int64_t> lengths;
+  for (const AttentionSegment& s : segments) lengths.push_back(s.length);
+  const std::vector<Tensor> own = qkv.view({qkv.size(0), heads.heads + 2 * heads.kv_heads, dim})
+                                      .transpose(0, 1)
+                                      .split_with_sizes(lengths, 1);
+  std::vector<std::vector<Tensor>> parts;  // per segment: q, k, v
+  std::map<int64_t, size_t> by_start;
+  for (size_t i = 0; i < own.size(); ++i) {
+    parts.push_back(own[i].split_with_sizes({heads.heads, heads.kv_heads, heads.kv_heads}, 0));
+    by_start[segments[i].start] = i;
+  }
   const int64_t repeats = heads.heads / heads.kv_heads;
-  const Tensor rows =
-      qkv.view({qkv.size(0), heads.heads + 2 * heads.kv_heads, dim}).transpose(0, 1);
   std::vector<Tensor> outputs;
-  for (const AttentionSegment& s : segments) {
-    const Tensor own = rows.slice(1, s.start, s.start + s.length);
-    Tensor all = own.slice(0, heads.heads);
-    if (s.prefix_length > 0) {
-      const Tensor shared = rows.slice(1, s.prefix_start, s.prefix_start + s.prefix_length);
-      all = torch::cat({shared.slice(0, heads.heads), all}, 1);
-    }
-    const Tensor q = rotate(own.slice(0, 0, heads.heads), s.prefix_length);
-    const Tensor k = rotate(all.slice(0, 0, heads.kv_heads), 0).repeat_interleave(repeats, 0);
-    const Tensor v = all.slice(0, heads.kv_heads).repeat_interleave(repeats, 0);
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const AttentionSegment& s = segments[i];
+    Tensor k = parts[i][1], v = parts[i][2];
     std::optional<Tensor> mask;  // row i sees positions up to prefix_length + i
     if (s.prefix_length > 0) {
+      const std::vector<Tensor>& prefix = parts[by_start.at(s.prefix_start)];
+      k = torch::cat({prefix[1], k}, 1);
+      v = torch::cat({prefix[2], v}, 1);
       mask = torch::ones({s.length, s.positions()}, qkv.options().dtype(torch::kBool))
                  .tril(s.prefix_length);
     }
-    outputs.push_back(at::scaled_dot_product_attention(q.unsqueeze(0), k.unsqueeze(0),
-                                                       v.unsqueeze(0), mask, 0.0,
-                                                       /*is_causal=*/!mask.has_value())
+    const Tensor q = rotate(parts[i][0], s.prefix_length);
+    outputs.push_back(at::scaled_dot_product_attention(
+                          q.unsqueeze(0), rotate(k, 0).repeat_interleave(repeats, 0).unsqueeze(0),
+                          v.repeat_interleave(repeats, 0).unsqueeze(0), mask, 0.0,
+                          /*is_causal=*/!mask.has_value())
                           .squeeze(0)
                           .transpose(0, 1)
                           .reshape({s.length, heads.heads * dim}));
@@ -158,6 +168,11 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
     return std::max(kFewestRows, kPieceFloats / embedding.size(0));
   }
   static Tensor Wide(const Tensor& x) { return x.element_size() < 4 ? x.to(torch::kFloat) : x; }
+  static bool ByKernel(const Tensor& x) { return x.device().is_cpu() && x.element_size() <= 4; }
+  template <typename Rows>
+  static void EachPart(int64_t rows, const Rows& work) {  // on all threads; rows do not depend on each other
+    at::parallel_for(0, rows, 16, work);
+  }
   static variable_list forward(AutogradContext* context, const Tensor& hidden,
                                const Tensor& embedding, const Tensor& targets, double temperature) {
     const int64_t n = hidden.size(0), piece = Piece(embedding);
@@ -169,9 +184,14 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
       const Tensor goals = targets.slice(0, first, end);
       Tensor logprob = logprobs.slice(0, first, end), entropy = entropies.slice(0, first, end);
       Tensor logits = torch::mm(hidden.slice(0, first, end), embedding.t());
-      if (Fused(hidden)) {
-        CpuKernels().score(end - first, logits.size(1), In(logits), goals.const_data_ptr<int64_t>(),
-                           1 / temperature, Out(logprob), Out(entropy));
+      if (ByKernel(hidden)) {
+        const Tensor wide = Wide(logits);
+        const int64_t vocab = wide.size(1);
+        EachPart(end - first, [&](int64_t begin, int64_t stop) {
+          CpuKernels().score(stop - begin, vocab, In(wide) + begin * vocab,
+                             goals.const_data_ptr<int64_t>() + begin, 1 / temperature,
+                             Out(logprob) + begin, Out(entropy) + begin);
+        });
       } else {
         const Tensor log_p = torch::log_softmax(Wide(logits) / temperature, 1);
         logprob.copy_(log_p.gather(1, goals.unsqueeze(1)).squeeze(1));
@@ -199,10 +219,15 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
       const Tensor dlogprob = dlogprobs.slice(0, first, end),
                    dentropy = dentropies.slice(0, first, end);
       Tensor logits = torch::mm(rows, embedding.t());
-      if (Fused(hidden)) {
-        CpuKernels().score_backward(end - first, logits.size(1), Out(logits),
-                                    goals.const_data_ptr<int64_t>(), 1 / temperature, In(dlogprob),
-                                    In(dentropy));
+      if (ByKernel(hidden)) {
+        Tensor wide = Wide(logits);
+        const int64_t vocab = wide.size(1);
+        EachPart(end - first, [&](int64_t begin, int64_t stop) {
+          CpuKernels().score_backward(stop - begin, vocab, Out(wide) + begin * vocab,
+                                      goals.const_data_ptr<int64_t>() + begin, 1 / temperature,
+                                      In(dlogprob) + begin, In(dentropy) + begin);
+        });
+        logits = wide.to(hidden.scalar_type());
       } else {
         const Tensor log_p = torch::log_softmax(Wide(logits) / temperature, 1), p = log_p.exp();
         const Tensor entropy = -(p * log_p).sum(1, true);
@@ -236,8 +261,8 @@ Tensor RmsNorm(const Tensor& x, const Tensor& weight, double epsilon) {
 
 Tensor SwiGlu(const Tensor& gate_up) {
   if (Fused(gate_up)) return SwiGluFunction::apply(gate_up);
-  const int64_t width = gate_up.size(1) / 2;
-  return torch::silu(gate_up.slice(1, 0, width)) * gate_up.slice(1, width);
+  const std::vector<Tensor> halves = gate_up.chunk(2, 1);
+  return torch::silu(halves[0]) * halves[1];
 }
 
 Tensor Attention(const Tensor& qkv, const std::vector<AttentionSegment>& segments,
