@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "policy/stream_decoder.h"
 
 namespace sojourn::policy {
 
@@ -64,8 +65,10 @@ class Tokenizer {
   // Ids to text; special tokens are left out unless asked for. Unknown ids give nothing, bytes that
   // are not UTF-8 give U+FFFD.
   virtual std::string Decode(absl::Span<const int32_t> ids, bool with_special = false) const = 0;
-  virtual int32_t SpecialId(std::string_view token) const = 0;  // -1 when there is none
-  virtual int64_t vocab_size() const = 0;                       // highest id + 1
+  virtual StreamDecoder Stream(bool with_special = false) const = 0;  // the same, id by id
+  // Of an added token, special or not; -1 when there is none.
+  virtual int32_t SpecialId(std::string_view token) const = 0;
+  virtual int64_t vocab_size() const = 0;  // highest id + 1
 };
 
 struct TokenizerTraining {
