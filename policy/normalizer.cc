@@ -19,7 +19,8 @@ constexpr uint32_t kFirstChanged = 0xA0;
 bool IsStable(uint32_t c) {
   if (c < kFirstChanged) return true;
   if ((c >= 0x1100 && c <= 0x11FF) || (c >= 0xAC00 && c <= 0xD7A3)) return false;  // Hangul
-  const utf8proc_property_t* const property = utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
+  const utf8proc_property_t* const property =
+      utf8proc_get_property(static_cast<utf8proc_int32_t>(c));
   return property->combining_class == 0 && property->decomp_seqindex == UINT16_MAX &&
          property->comb_index == UINT16_MAX;
 }
@@ -161,8 +162,7 @@ absl::Status Normalizer::Add(const Json& json, const std::string& place) {
     step.right = Flag(json, "strip_right", false);
   } else {
     return Unsupported(
-        place, json,
-        "NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip, Sequence or null");
+        place, json, "NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip, Sequence or null");
   }
   steps_.push_back(std::move(step));
   return absl::OkStatus();

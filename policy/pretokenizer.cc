@@ -149,8 +149,8 @@ void PreTokenizer::Split(std::string_view text, bool at_start, size_t index,
   }
   if (step.kind == Kind::kMetaspace) {
     changed = absl::StrReplaceAll(text, {{" ", step.replacement}});
-    const bool prepends = step.prepend == Prepend::kAlways ||
-                          (step.prepend == Prepend::kFirst && at_start);
+    const bool prepends =
+        step.prepend == Prepend::kAlways || (step.prepend == Prepend::kFirst && at_start);
     if (prepends && changed.compare(0, step.replacement.size(), step.replacement) != 0)
       changed.insert(0, step.replacement);
     const auto give_changed = [&](std::string_view part) {
@@ -158,8 +158,8 @@ void PreTokenizer::Split(std::string_view text, bool at_start, size_t index,
     };
     if (!step.splits) return give_changed(changed);
     for (size_t from = 0; from < changed.size();) {
-      const size_t end = std::min(
-          changed.size(), changed.find(step.replacement, from + CharBytes(changed[from])));
+      const size_t end =
+          std::min(changed.size(), changed.find(step.replacement, from + CharBytes(changed[from])));
       give_changed(std::string_view(changed).substr(from, end - from));
       from = end;
     }

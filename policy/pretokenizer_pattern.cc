@@ -23,7 +23,8 @@ absl::Status CheckSyntax(const std::string& regex) {
     const std::string_view rest = std::string_view(regex).substr(i);
     if (c == '\\') {
       const char next = i + 1 < regex.size() ? regex[i + 1] : 0;
-      if (std::string_view("hHvVRXKQEGNOyYkgCMcu").find(next) != std::string_view::npos && next != 0)
+      if (std::string_view("hHvVRXKQEGNOyYkgCMcu").find(next) != std::string_view::npos &&
+          next != 0)
         return refuse(i, "an escape that is not of every syntax");
       ++i;
       if (i + 1 < regex.size() && regex[i + 1] == '{')
@@ -35,7 +36,8 @@ absl::Status CheckSyntax(const std::string& regex) {
     } else if (c == '[') {
       in_class = true;
       if (i + 1 < regex.size() && regex[i + 1] == '^') ++i;
-      if (i + 1 < regex.size() && regex[i + 1] == ']') return refuse(i + 1, "an unescaped ] in a set");
+      if (i + 1 < regex.size() && regex[i + 1] == ']')
+        return refuse(i + 1, "an unescaped ] in a set");
     } else if (rest.substr(0, 2) == "{,") {
       return refuse(i, "an interval without a lower bound");
     } else if (rest.substr(0, 2) == "}+") {

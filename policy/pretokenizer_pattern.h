@@ -28,8 +28,8 @@ class Pattern {
   static absl::StatusOr<Pattern> Compile(const std::string& regex, bool by_hand = true);
   static Pattern Literal(std::string_view text);  // matches this text and nothing else
 
-  // Calls with the matches and what lies between them, in order; together they are the text. A match
-  // may be empty. The text must be valid UTF-8.
+  // Calls with the matches and what lies between them, in order; together they are the text. A
+  // match may be empty. The text must be valid UTF-8.
   void Find(std::string_view text,
             absl::FunctionRef<void(std::string_view piece, bool is_match)> found) const;
 

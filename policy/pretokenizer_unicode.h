@@ -38,11 +38,12 @@ inline size_t CharBytes(char first) {
 }
 
 inline uint32_t CodePoint(const char* text) {
-  const auto byte = [&](int i) { return static_cast<uint32_t>(static_cast<unsigned char>(text[i])); };
+  const auto byte = [&](int i) {
+    return static_cast<uint32_t>(static_cast<unsigned char>(text[i]));
+  };
   if (byte(0) < 0x80) return byte(0);
   if (byte(0) < 0xE0) return (byte(0) & 0x1F) << 6 | (byte(1) & 0x3F);
-  if (byte(0) < 0xF0)
-    return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
+  if (byte(0) < 0xF0) return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
   return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
 }
 

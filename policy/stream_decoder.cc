@@ -58,8 +58,10 @@ absl::Status DecoderPlan::Add(const Json& json, const std::string& place) {
   } else if (type == "Strip") {
     const std::string content = Text(json, "content");
     const Json &start = Member(json, "start"), &stop = Member(json, "stop");
-    if (!IsCharacter(content) || !start.is_number_unsigned() || !stop.is_number_unsigned() ||
-        start > 1000000 || stop > 1000000)
+    const auto is_count = [](const Json& n) {
+      return n.is_number_integer() && n >= 0 && n <= 1000;
+    };
+    if (!IsCharacter(content) || !is_count(start) || !is_count(stop))
       return Unsupported(place, json, "one character as content, a start and a stop");
     if (whole) {
       if (stop != 0 || strip_count_ != 0)
@@ -69,7 +71,8 @@ absl::Status DecoderPlan::Add(const Json& json, const std::string& place) {
     } else if (byte_fallback_) {
       return Unsupported(place, json, "Fuse before it");
     } else {
-      steps_.push_back({Step::Kind::kStrip, content, "", start.get<int64_t>(), stop.get<int64_t>()});
+      steps_.push_back(
+          {Step::Kind::kStrip, content, "", start.get<int64_t>(), stop.get<int64_t>()});
     }
   } else if (whole || byte_fallback_ || !first_unwanted_.empty()) {
     return Unsupported(place, json, "only Fuse and Strip after ByteLevel, ByteFallback or Fuse");

@@ -73,7 +73,7 @@ class BpeTokenizer : public Tokenizer {
   DecoderPlan decoder_;
   std::vector<AddedToken> added_;
   absl::flat_hash_map<std::string, int32_t> added_ids_;
-  AddedTokenFinder raw_;         // not normalized: looked for in the text as it is
+  AddedTokenFinder raw_;          // not normalized: looked for in the text as it is
   AddedTokenFinder raw_special_;  // and all special ones
   AddedTokenFinder normalized_;
   std::vector<int32_t> prefix_, suffix_;  // what add_special adds
@@ -147,11 +147,12 @@ void BpeTokenizer::EncodePieces(std::string_view text, bool at_start,
   const auto may_match = [&](const AddedToken& token, size_t, size_t) {
     return encoding.parse_special || !token.special;
   };
-  normalized_.Find(normal, false, may_match, [&](size_t begin, size_t end, const AddedToken* token) {
-    token != nullptr ? encoding.ids->push_back(token->id)
-                     : encode(std::string_view(normal).substr(begin, end - begin),
-                              at_start && begin == 0);
-  });
+  normalized_.Find(
+      normal, false, may_match, [&](size_t begin, size_t end, const AddedToken* token) {
+        token != nullptr
+            ? encoding.ids->push_back(token->id)
+            : encode(std::string_view(normal).substr(begin, end - begin), at_start && begin == 0);
+      });
 }
 
 absl::Status BpeTokenizer::Init(const Json& json) {

@@ -30,8 +30,8 @@ struct EncodeOptions {
 
 // A tokenizer as a GGUF file's metadata describes it (keys tokenizer.ggml.*).
 struct TokenizerParts {
-  std::string model;                // "gpt2": byte-level BPE by merges; "llama": by scores
-  std::string pre;                  // how "gpt2" splits: smollm, llama-bpe, qwen2, gpt-2, default...
+  std::string model;  // "gpt2": byte-level BPE by merges; "llama": by scores
+  std::string pre;    // how "gpt2" splits: smollm, llama-bpe, qwen2, gpt-2, default...
   std::vector<std::string> tokens;  // by id
   std::vector<float> scores;        // by id; "llama" needs them, "gpt2" ignores them
   // By id, may be empty (all normal): 1 normal, 2 unknown, 3 control (special), 4 user-defined

@@ -48,10 +48,9 @@ AddedTokenFinder::Found AddedTokenFinder::Longest(std::string_view text) const {
   return longest;
 }
 
-void AddedTokenFinder::Find(
-    std::string_view text, bool overlapping,
-    absl::FunctionRef<bool(const AddedToken&, size_t, size_t)> may_match,
-    absl::FunctionRef<void(size_t, size_t, const AddedToken*)> part) const {
+void AddedTokenFinder::Find(std::string_view text, bool overlapping,
+                            absl::FunctionRef<bool(const AddedToken&, size_t, size_t)> may_match,
+                            absl::FunctionRef<void(size_t, size_t, const AddedToken*)> part) const {
   size_t done = 0;
   for (size_t at = 0; !empty() && at < text.size();) {
     if (!first_bytes_[static_cast<unsigned char>(text[at])]) {

@@ -26,9 +26,9 @@ class AddedTokenFinder {
   void Add(std::string_view text, const AddedToken* token);
 
   bool empty() const { return nodes_.empty(); }
-  // Calls in order with what is found and with what lies between (token: null). `may_match` is asked
-  // for each place [begin, end) where a token's text stands. After one that may not, the search goes
-  // on behind it, or with `overlapping` right after its first byte.
+  // Calls in order with what is found and with what lies between (token: null). `may_match` is
+  // asked for each place [begin, end) where a token's text stands. After one that may not, the
+  // search goes on behind it, or with `overlapping` right after its first byte.
   void Find(std::string_view text, bool overlapping,
             absl::FunctionRef<bool(const AddedToken&, size_t begin, size_t end)> may_match,
             absl::FunctionRef<void(size_t begin, size_t end, const AddedToken*)> part) const;

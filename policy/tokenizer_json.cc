@@ -49,7 +49,8 @@ bool Flag(const Json& json, std::string_view key, bool otherwise) {
 absl::Status Unsupported(std::string_view place, const Json& found, std::string_view expected) {
   std::string text = found.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text.size() > 120) text = text.substr(0, 120) + "...";
-  return absl::InvalidArgumentError(absl::StrCat(place, ": ", text, " is not supported; expected ", expected));
+  return absl::InvalidArgumentError(
+      absl::StrCat(place, ": ", text, " is not supported; expected ", expected));
 }
 
 absl::Status At(std::string_view place, const absl::Status& status) {

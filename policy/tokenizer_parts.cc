@@ -67,9 +67,8 @@ absl::StatusOr<Json> ByteLevel(const TokenizerParts& parts) {
                      {"behavior", "Isolated"},
                      {"invert", false}});
   }
-  steps.push_back({{"type", "ByteLevel"},
-                   {"add_prefix_space", false},
-                   {"use_regex", pre->byte_level_pattern}});
+  steps.push_back(
+      {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", pre->byte_level_pattern}});
   Json json;
   if (pre->nfc) json["normalizer"] = {{"type", "NFC"}};
   json["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
@@ -113,12 +112,11 @@ absl::StatusOr<Json> SentencePiece(const TokenizerParts& parts) {
   Json json;
   Json normalizers = Json::array();
   if (parts.add_space_prefix) normalizers.push_back({{"type", "Prepend"}, {"prepend", kMeta}});
-  normalizers.push_back(
-      {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kMeta}});
-  Json decoders = Json::array(
-      {{{"type", "Replace"}, {"pattern", {{"String", kMeta}}}, {"content", " "}},
-       {{"type", "ByteFallback"}},
-       {{"type", "Fuse"}}});
+  normalizers.push_back({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kMeta}});
+  Json decoders =
+      Json::array({{{"type", "Replace"}, {"pattern", {{"String", kMeta}}}, {"content", " "}},
+                   {{"type", "ByteFallback"}},
+                   {{"type", "Fuse"}}});
   if (parts.add_space_prefix)
     decoders.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   json["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::move(normalizers)}};

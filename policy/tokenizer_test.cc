@@ -84,7 +84,8 @@ TEST(Tokenizer, EveryTextComesBackAndBytesThatAreNoTextAreReplaced) {
       if (random.Below(3) == 0) {
         // Bytes of which none begins or continues a character.
         const bool bad = random.Below(2) == 0;
-        const std::string piece(1, static_cast<char>(bad ? 0xF8 + random.Below(8) : random.Below(128)));
+        const std::string piece(
+            1, static_cast<char>(bad ? 0xF8 + random.Below(8) : random.Below(128)));
         text += piece;
         expected += bad ? "\xEF\xBF\xBD" : piece;
       } else {
