@@ -182,6 +182,8 @@ int Main(int argc, char** argv) {
   app.add_option("--prompt", options.prompt);
   app.add_option("--tokens", options.tokens, "decoded per response");
   app.add_option("--chunk", options.chunk, "prompt tokens read in a step");
+  app.add_option("--episodes", options.episodes, "of the rollout; 0: none");
+  app.add_option("--turns", options.turns);
   app.add_option("--repeats", options.repeats, "the best counts");
   CLI11_PARSE(app, argc, argv);
 
@@ -196,9 +198,11 @@ int Main(int argc, char** argv) {
   std::printf("%s weights, %d threads, prompts of %d\n", options.format.c_str(), options.threads,
               options.prompt);
   Bench bench(options, *engine, static_cast<int>(model->config().vocab_size));
-  for (const int batch : options.batches) bench.Decode(batch);
+  for (const int batch : options.batches) {
+    if (batch > 0) bench.Decode(batch);
+  }
   bench.Read();
-  bench.Rollout();
+  if (options.episodes > 0) bench.Rollout();
   return 0;
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kPieceRows = 8;         // rows of one piece of work between products
 constexpr int64_t kSpanRows = 64;         // tokens of a sequence that attend in one piece
-constexpr int64_t kPieceBytes = 1 << 16;  // weights of a product's piece, at least
+constexpr int64_t kPieceBytes = 1 << 15;  // weights of a product's piece, about
 
 torch::Tensor Plain(const torch::Tensor& weight) {
   return weight.detach().to(torch::kCPU, torch::kFloat).contiguous();
@@ -94,7 +94,7 @@ int64_t EngineModel::kv_block_bytes() const {
 void EngineModel::Multiply(int64_t rows, const Matrix& matrix, float* c, int64_t ldc,
                            bool accumulate) {
   const int64_t bytes = PanelBytes(format_, matrix.k), panels = RoundUp(matrix.n, kPanel) / kPanel;
-  const int64_t per_piece = RoundUp(kPieceBytes, bytes) / bytes;
+  const int64_t per_piece = std::max<int64_t>(1, kPieceBytes / bytes);
   pool_.For(RoundUp(panels, per_piece) / per_piece, [&](int64_t piece, int) {
     const int64_t first = piece * per_piece, count = std::min(per_piece, panels - first);
     products_.product(rows, matrix.k, count * kPanel, input_.data(),

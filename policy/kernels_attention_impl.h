@@ -77,6 +77,13 @@ void Attend16(const AttentionShape& shape, int64_t kv_head, int64_t position, in
   Element* const queries = reinterpret_cast<Element*>(sums + kQueryRows * wide);
   Element* const weights = queries + kQueryRows * wide;
   const int64_t all = tokens * per_kv;
+  // The cache lies in pieces too short for the processor's own prefetching.
+  const auto prefetch = [&](int64_t p, int64_t part) SOJOURN_LAMBDA {
+    if (p >= length / kPanel) return;
+    for (int64_t i = 0; i < KeyBytes(dim); i += 64) {
+      __builtin_prefetch(blocks[p] + offset + part + i);
+    }
+  };
   for (int64_t first = 0; first < all; first += kQueryRows) {
     const int64_t rows = all - first < kQueryRows ? all - first : kQueryRows;
     const int64_t last = position + (first + rows - 1) / per_kv;
@@ -100,6 +107,7 @@ void Attend16(const AttentionShape& shape, int64_t kv_head, int64_t position, in
     [[maybe_unused]] const Tiles tiles(rows);
     for (int64_t p = 0; p < panels; ++p) {
       const std::byte* const keys = blocks[p] + offset;
+      if (first == 0) prefetch(p + 1, 0), prefetch(p, KeyBytes(dim));
       Multiply(
           rows, wide / 32, queries, wide,
           [&](int64_t step) SOJOURN_LAMBDA { return keys + step * 2 * kTileBytes; },

@@ -69,6 +69,14 @@ SOJOURN_INLINE V AddPairs(const V& sum, const V& b, const Element* a) {
 
 #if defined(__AMX_TILE__)
 
+// Asks for the tiles that come two or so steps later: the processor's own prefetching starts anew
+// in every page.
+SOJOURN_INLINE void PrefetchTiles(const std::byte* panel) {
+  constexpr int64_t kAhead = 4096;
+#pragma GCC unroll 32
+  for (int i = 0; i < 32; ++i) _mm_prefetch(panel + kAhead + 64 * i, _MM_HINT_T0);
+}
+
 // Tiles 0-3 hold sums (0 and 1 of the first 16 rows), 4-5 rows of a, 6-7 columns of b.
 struct Tiles {
   explicit Tiles(int64_t rows) {
@@ -113,6 +121,7 @@ SOJOURN_INLINE void Multiply(int64_t rows, int64_t steps, const Element* a, int6
   if (two) {
     for (int64_t step = 0; step < steps; ++step) {
       const std::byte* const panel = b(step);
+      PrefetchTiles(panel);
       _tile_loadd(6, panel, 64);
       _tile_loadd(7, panel + kTileBytes, 64);
       _tile_loadd(4, a + step * 32, bytes_a);
@@ -127,6 +136,7 @@ SOJOURN_INLINE void Multiply(int64_t rows, int64_t steps, const Element* a, int6
   } else {
     for (int64_t step = 0; step < steps; ++step) {
       const std::byte* const panel = b(step);
+      PrefetchTiles(panel);
       _tile_loadd(4, a + step * 32, bytes_a);
       _tile_loadd(6, panel, 64);
       _tile_dpbf16ps(0, 4, 6);
@@ -265,6 +275,61 @@ void Prepare8(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* i
   }
 }
 
+#if defined(__AMX_TILE__)
+
+constexpr int64_t kCodeRows = 32;
+
+// c[rows, 32] (+)= a[rows, k] b[k, 32]; rows are at most kCodeRows, and `bytes` apart.
+SOJOURN_INLINE void MultiplyCodes(int64_t rows, int64_t k, const std::byte* a, int64_t bytes,
+                                  const std::byte* b, float* c, int64_t ldc, bool accumulate) {
+  alignas(64) int32_t sums[32][32];
+  alignas(
+      64) float total[32][32];  // rows of c may be a power of two apart: they are slow to update
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int h = 0; h < 2; ++h) {
+      Store(total[r] + h * 16, accumulate ? Load(c + r * ldc + h * 16) : Zero());
+    }
+  }
+  const float* const scales = reinterpret_cast<const float*>(a + CodeBytes(k));
+  const bool two = rows > 16;
+  for (int64_t first = 0; first < k; first += kGroup, b += kGroupBytes) {
+    PrefetchTiles(b);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_loadd(4, a + first, bytes);
+    _tile_loadd(6, b, 64);
+    _tile_dpbssd(0, 4, 6);
+    _tile_loadd(7, b + kTileBytes, 64);
+    _tile_dpbssd(1, 4, 7);
+    if (two) {
+      _tile_zero(2);
+      _tile_zero(3);
+      _tile_loadd(5, a + 16 * bytes + first, bytes);
+      _tile_dpbssd(2, 5, 6);
+      _tile_dpbssd(3, 5, 7);
+    }
+    _tile_stored(0, sums, 128);
+    _tile_stored(1, &sums[0][16], 128);
+    if (two) {
+      _tile_stored(2, sums[16], 128);
+      _tile_stored(3, &sums[16][16], 128);
+    }
+    const V both = LoadWords(b + 2 * kTileBytes), scale[2] = {Low(both), High(both)};
+    for (int64_t r = 0; r < rows; ++r) {
+      const float own = scales[r * bytes / sizeof(float) + first / kGroup];
+      for (int h = 0; h < 2; ++h) {
+        V sum;
+        sum.part[0] = (V::Float)_mm512_cvtepi32_ps(_mm512_load_si512(&sums[r][h * 16]));
+        Store(total[r] + h * 16, Load(total[r] + h * 16) + sum * (scale[h] * own));
+      }
+    }
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int h = 0; h < 2; ++h) Store(c + r * ldc + h * 16, Load(total[r] + h * 16));
+  }
+}
+#else
+
 // sums[R][2] of one group, as numbers: b[64, 32] and R rows of a.
 #if defined(__AVX512VNNI__)
 template <int R>
@@ -294,7 +359,7 @@ SOJOURN_INLINE void GroupSums(const Code* a, int64_t lda, const std::byte* b, V 
     }
   }
 }
-constexpr int kCodeRows = 4;
+constexpr int64_t kCodeRows = 4;
 #else
 template <int R>
 SOJOURN_INLINE void GroupSums(const Code* a, int64_t lda, const std::byte* b, V sums[R][2]) {
@@ -313,27 +378,25 @@ SOJOURN_INLINE void GroupSums(const Code* a, int64_t lda, const std::byte* b, V 
     }
   }
 }
-constexpr int kCodeRows = kNativeLanes == 16 ? 8 : kNativeLanes == 8 ? 2 : 1;
+constexpr int64_t kCodeRows = kNativeLanes == 16 ? 8 : kNativeLanes == 8 ? 2 : 1;
 #endif
 
-// c[rows, 32] (+)= a[rows, k] b[k, 32]; rows are at most R, and `bytes` apart.
 template <int R>
-SOJOURN_INLINE void MultiplyCodes(int64_t rows, int64_t k, const std::byte* a, int64_t bytes,
-                                  const std::byte* b, float* c, int64_t ldc, bool accumulate) {
+SOJOURN_INLINE void MultiplyCodeRows(int64_t rows, int64_t k, const std::byte* a, int64_t bytes,
+                                     const std::byte* b, float* c, int64_t ldc, bool accumulate) {
   if constexpr (R > 1) {
-    if (rows < R) return MultiplyCodes<R - 1>(rows, k, a, bytes, b, c, ldc, accumulate);
+    if (rows < R) return MultiplyCodeRows<R - 1>(rows, k, a, bytes, b, c, ldc, accumulate);
   }
   V total[R][2], sums[R][2];
   for (int r = 0; r < R; ++r) {
     for (int h = 0; h < 2; ++h) total[r][h] = accumulate ? Load(c + r * ldc + h * 16) : Zero();
   }
-  const std::byte* const scales = a + CodeBytes(k);
+  const float* const scales = reinterpret_cast<const float*>(a + CodeBytes(k));
   for (int64_t first = 0; first < k; first += kGroup, b += kGroupBytes) {
     GroupSums<R>(reinterpret_cast<const Code*>(a) + first, bytes / sizeof(Code), b, sums);
     const V both = LoadWords(b + 2 * kTileBytes), scale[2] = {Low(both), High(both)};
     for (int r = 0; r < R; ++r) {
-      float own;
-      __builtin_memcpy(&own, scales + r * bytes + first / kGroup * sizeof(float), sizeof own);
+      const float own = scales[r * bytes / sizeof(float) + first / kGroup];
       for (int h = 0; h < 2; ++h) total[r][h] += sums[r][h] * (scale[h] * own);
     }
   }
@@ -342,65 +405,20 @@ SOJOURN_INLINE void MultiplyCodes(int64_t rows, int64_t k, const std::byte* a, i
   }
 }
 
-#if defined(__AMX_TILE__)
-// The same for up to 32 rows.
-SOJOURN_INLINE void MultiplyManyCodes(int64_t rows, int64_t k, const std::byte* a, int64_t bytes,
-                                      const std::byte* b, float* c, int64_t ldc, bool accumulate) {
-  alignas(64) int32_t sums[32][32];
-  const std::byte* const scales = a + CodeBytes(k);
-  const bool two = rows > 16;
-  for (int64_t first = 0; first < k; first += kGroup, b += kGroupBytes) {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_loadd(4, a + first, bytes);
-    _tile_loadd(6, b, 64);
-    _tile_dpbssd(0, 4, 6);
-    _tile_loadd(7, b + kTileBytes, 64);
-    _tile_dpbssd(1, 4, 7);
-    _tile_stored(0, sums, 128);
-    _tile_stored(1, &sums[0][16], 128);
-    if (two) {
-      _tile_zero(2);
-      _tile_zero(3);
-      _tile_loadd(5, a + 16 * bytes + first, bytes);
-      _tile_dpbssd(2, 5, 6);
-      _tile_dpbssd(3, 5, 7);
-      _tile_stored(2, sums[16], 128);
-      _tile_stored(3, &sums[16][16], 128);
-    }
-    const V both = LoadWords(b + 2 * kTileBytes), scale[2] = {Low(both), High(both)};
-    const bool fresh = first == 0 && !accumulate;
-    for (int64_t r = 0; r < rows; ++r) {
-      float own;
-      __builtin_memcpy(&own, scales + r * bytes + first / kGroup * sizeof(float), sizeof own);
-      for (int h = 0; h < 2; ++h) {
-        float* const to = c + r * ldc + h * 16;
-        V sum;
-        sum.part[0] = (V::Float)_mm512_cvtepi32_ps(_mm512_load_si512(&sums[r][h * 16]));
-        Store(to, (fresh ? Zero() : Load(to)) + sum * (scale[h] * own));
-      }
-    }
-  }
+SOJOURN_INLINE void MultiplyCodes(int64_t rows, int64_t k, const std::byte* a, int64_t bytes,
+                                  const std::byte* b, float* c, int64_t ldc, bool accumulate) {
+  MultiplyCodeRows<kCodeRows>(rows, k, a, bytes, b, c, ldc, accumulate);
 }
+
 #endif
 
 void Product8(int64_t rows, int64_t k, int64_t n, const std::byte* input, const std::byte* packed,
               float* c, int64_t ldc, bool accumulate) {
   const int64_t bytes = InputBytes8(k), panel_bytes = RoundUp(k, kGroup) / kGroup * kGroupBytes;
-#if defined(__AMX_TILE__)
-  if (rows > kCodeRows) {
-    return ForBlocks(rows, n, 32, [&](int64_t block, int64_t r, int64_t column) SOJOURN_LAMBDA {
-      MultiplyManyCodes(block, k, input + r * bytes, bytes, packed + column / kPanel * panel_bytes,
-                        c + r * ldc + column, ldc, accumulate);
-    });
-  }
-#endif
-  for (int64_t column = 0; column < n; column += kPanel, packed += panel_bytes) {
-    for (int64_t r = 0; r < rows; r += kCodeRows) {
-      MultiplyCodes<kCodeRows>(rows - r < kCodeRows ? rows - r : kCodeRows, k, input + r * bytes,
-                               bytes, packed, c + r * ldc + column, ldc, accumulate);
-    }
-  }
+  ForBlocks(rows, n, kCodeRows, [&](int64_t block, int64_t r, int64_t column) SOJOURN_LAMBDA {
+    MultiplyCodes(block, k, input + r * bytes, bytes, packed + column / kPanel * panel_bytes,
+                  c + r * ldc + column, ldc, accumulate);
+  });
 }
 
 }  // namespace
