@@ -139,6 +139,7 @@ void AddJobs(CLI::App& app, Action& action) {
     command->add_option("--coordinator", a->coordinator, "the coordinator's HOST:PORT")
         ->envname("SOJOURN_COORDINATOR")->required();
     command->add_flag("--json", a->json, "print JSON");
+    command->footer("Example:\n  sojourn " + command->get_name() + " --coordinator 10.0.0.5:7070");
   };
   const auto job = [a](CLI::App* command) { command->add_option("JOB", a->job, "the job's id; the newest job without it"); };
 
@@ -175,6 +176,7 @@ void AddJobs(CLI::App& app, Action& action) {
   common(report);
   job(report);
   report->add_option("--html", a->html, "also write the report as a page to this file");
+  report->footer("Example:\n  sojourn report --coordinator 10.0.0.5:7070 --html report.html");
   report->callback([a, &action] { action = [a] { return Report(*a); }; });
 }
 

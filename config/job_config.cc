@@ -1,11 +1,10 @@
 #include "config/job_config.h"
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/files.h"
 #include "config/yaml_message.h"
 
 namespace sojourn::config {
@@ -107,17 +106,9 @@ void Resolve(const std::string& path, v1::JobConfig* config) {
 }  // namespace
 
 absl::StatusOr<v1::JobConfig> ParseJobConfig(const std::string& yaml, const std::string& path) {
-  YAML::Node node;
-  try {
-    node = YAML::Load(yaml);
-  } catch (const YAML::Exception& e) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": not YAML: ", e.msg, " (line ", e.mark.line + 1, ")"));
-  }
   v1::JobConfig config;
   SetDefaults(&config);
-  std::vector<std::string> faults;
-  ReadYaml(node, "", SetElementDefaults, &config, &faults);
-  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ":\n  ", absl::StrJoin(faults, "\n  ")));
+  if (absl::Status read = ReadYaml(yaml, path, SetElementDefaults, &config); !read.ok()) return read;
   Resolve(path, &config);
   if (absl::Status valid = ValidateJobConfig(config); !valid.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ":\n", valid.message()));
@@ -126,13 +117,12 @@ absl::StatusOr<v1::JobConfig> ParseJobConfig(const std::string& yaml, const std:
 }
 
 absl::StatusOr<v1::JobConfig> LoadJobConfig(const std::string& path) {
-  std::ifstream in(path);
-  if (!in || std::filesystem::is_directory(path)) {
-    return absl::NotFoundError(absl::StrCat(path, ": cannot be read; give a configuration such as configs/quickstart.yaml"));
+  const auto text = ReadFile(path);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(),
+                        absl::StrCat(text.status().message(), "; give a configuration such as configs/quickstart.yaml"));
   }
-  std::stringstream text;
-  text << in.rdbuf();
-  return ParseJobConfig(text.str(), path);
+  return ParseJobConfig(*text, path);
 }
 
 std::string JobConfigYaml(const v1::JobConfig& config) {

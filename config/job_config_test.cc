@@ -132,7 +132,7 @@ TEST_F(JobConfigTest, BrokenYamlAndMissingFilesAreErrors) {
   EXPECT_THAT(std::string(Parse("- 1").status().message()), HasSubstr("expected a mapping"));
   EXPECT_FALSE(Parse("").ok());
   EXPECT_TRUE(absl::IsNotFound(LoadJobConfig((folder_ / "none.yaml").string()).status()));
-  EXPECT_TRUE(absl::IsNotFound(LoadJobConfig(folder_.string()).status()));
+  EXPECT_THAT(std::string(LoadJobConfig(folder_.string()).status().message()), HasSubstr("is a directory"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "config/yaml_message.h"
 
 #include <google/protobuf/descriptor.h>
+#include <yaml-cpp/yaml.h>
 
 #include <charconv>
 #include <cmath>
@@ -11,6 +12,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/suggest.h"
 
 namespace sojourn::config {
@@ -188,9 +190,23 @@ void WriteScalar(const Message& message, const FieldDescriptor* field, int index
 
 }  // namespace
 
-void ReadYaml(const YAML::Node& node, const std::string& path, const std::function<void(Message*)>& defaults,
-              Message* message, std::vector<std::string>* faults) {
-  Reader(defaults, faults).ReadMessage(node, path, message);
+absl::Status ReadYaml(const std::string& yaml, const std::string& path,
+                      const std::function<void(Message*)>& defaults, Message* message) {
+  YAML::Node node;
+  try {
+    node = YAML::Load(yaml);
+  } catch (const YAML::Exception& e) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": not YAML: ", e.msg, " (line ", e.mark.line + 1, ")"));
+  }
+  std::vector<std::string> faults;
+  Reader(defaults, &faults).ReadMessage(node, "", message);
+  return FaultsOf(path, faults);
+}
+
+absl::Status FaultsOf(const std::string& path, const std::vector<std::string>& faults) {
+  if (faults.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(path, ":\n  ", absl::StrJoin(faults, "\n  ")));
 }
 
 void WriteYaml(const Message& message, YAML::Emitter* out) {

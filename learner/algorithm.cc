@@ -1,5 +1,7 @@
 #include "learner/algorithm.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace sojourn::learner {
@@ -36,7 +38,10 @@ Advantages GroupAdvantages(absl::Span<const EpisodeReward> episodes,
     for (size_t i = begin; i < episodes.size() && episodes[i].group == episodes[begin].group; ++i) {
       rewards.push_back(episodes[i].reward);
     }
-    const std::vector<double> compared = compare(rewards);
+    // Rounding of a mean must not make advantages where there is nothing to compare.
+    const bool equal = std::equal(rewards.begin() + 1, rewards.end(), rewards.begin());
+    const std::vector<double> compared =
+        equal ? std::vector<double>(rewards.size(), 0.0) : compare(rewards);
     for (size_t i = 0; i < compared.size(); ++i) {
       advantages.emplace_back(episodes[begin + i].token_kl.size(), static_cast<float>(compared[i]));
     }

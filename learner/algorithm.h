@@ -48,7 +48,7 @@ absl::StatusOr<std::unique_ptr<Algorithm>> MakeAlgorithm(const std::string& name
 
 // For algorithms that compare an episode with the others of its group only: calls
 // `compare(rewards of the group)`, which returns one advantage per episode, and gives it to all the
-// episode's tokens.
+// episode's tokens. Equal rewards are not compared: they give exactly 0.
 Advantages GroupAdvantages(absl::Span<const EpisodeReward> episodes,
                            std::vector<double> (*compare)(absl::Span<const double> rewards));
 

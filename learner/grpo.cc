@@ -1,7 +1,6 @@
 // GRPO, Shao et al., "DeepSeekMath", 2402.03300, section 4.1.2 (outcome supervision): every token
 // of an episode has the advantage (r - mean) / (std + 1e-6) over the episode's group. The standard
 // deviation is the sample's (n - 1). The KL penalty is a term of the loss.
-#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -13,9 +12,7 @@ namespace {
 constexpr double kEpsilon = 1e-6;
 
 std::vector<double> Compare(absl::Span<const double> rewards) {
-  std::vector<double> advantages(rewards.size(), 0.0);
-  // Equal rewards give exactly nothing, whatever rounding does to their mean.
-  if (std::equal(rewards.begin() + 1, rewards.end(), rewards.begin())) return advantages;
+  std::vector<double> advantages(rewards.size());
   const double n = rewards.size();
   const double mean = std::accumulate(rewards.begin(), rewards.end(), 0.0) / n;
   double squares = 0;

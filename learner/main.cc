@@ -10,6 +10,7 @@
 #include "common/logging.h"
 #include "common/shutdown.h"
 #include "learner/learner.h"
+#include "learner/nccl_collective.h"
 
 int main(int argc, char** argv) {
   sojourn::InstallShutdown();
@@ -17,6 +18,8 @@ int main(int argc, char** argv) {
   std::string log_level = "info";
   int metrics_port = -1, threads = 1;
   bool no_sync = false;
+  std::string collective = "tcp";
+  int device = 0;
   CLI::App app("One learner rank: takes trajectories, makes updates, hands out policy versions.");
   app.add_option("--coordinator", options.coordinator, "The coordinator's HOST:PORT")->required();
   app.add_option("--rank", options.arm.rank, "This rank, from 0")->required();
@@ -27,6 +30,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 65535));
   app.add_option("--threads", threads, "Threads of the model's mathematics; results depend on it")
       ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--collective", collective, "How ranks add up gradients: tcp, or nccl between GPUs")
+      ->check(CLI::IsMember({"tcp", "nccl"}))
+      ->capture_default_str();
+  app.add_option("--device", device, "The GPU of --collective nccl, from 0")
+      ->check(CLI::Range(0, 1023))
       ->capture_default_str();
   app.add_option("--checkpoint-every", options.arm.checkpoint_every,
                  "Updates between checkpoints; the same on every rank")
@@ -39,6 +48,14 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   options.arm.sync_journal = !no_sync;
+  if (collective == "nccl") {
+    if (!sojourn::learner::HasNccl()) {
+      std::cerr << "sojourn-learner: built without NCCL; install the CUDA toolkit and NCCL and build "
+                   "again, or use --collective tcp\n";
+      return 2;
+    }
+    options.arm.nccl_device = device;
+  }
   if (absl::Status status =
           sojourn::InitLogging(absl::StrCat("learner-", options.arm.rank), log_level);
       !status.ok()) {

@@ -164,6 +164,8 @@ class NcclCollective : public Collective {
 
 }  // namespace
 
+bool HasNccl() { return true; }
+
 absl::StatusOr<std::unique_ptr<Collective>> ConnectNccl(std::unique_ptr<Collective> control,
                                                         int device, absl::Duration timeout) {
   int devices = 0;

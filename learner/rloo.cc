@@ -1,7 +1,6 @@
 // RLOO, Ahmadian et al., "Back to Basics", 2402.14740, section 3.2: every token of an episode has
 // the advantage reward minus the mean reward of the group's other episodes. The KL penalty is a
 // term of the loss, as with GRPO.
-#include <algorithm>
 #include <numeric>
 
 #include "learner/algorithm.h"
@@ -10,8 +9,7 @@ namespace sojourn::learner {
 namespace {
 
 std::vector<double> Compare(absl::Span<const double> rewards) {
-  std::vector<double> advantages(rewards.size(), 0.0);
-  if (std::equal(rewards.begin() + 1, rewards.end(), rewards.begin())) return advantages;
+  std::vector<double> advantages(rewards.size());
   const double sum = std::accumulate(rewards.begin(), rewards.end(), 0.0);
   const double others = rewards.size() - 1;
   for (size_t i = 0; i < rewards.size(); ++i)

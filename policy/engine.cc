@@ -127,7 +127,9 @@ absl::Status CpuEngine::SetModel(std::shared_ptr<const Model> model, CachePolicy
         "cannot change the model while ", episodes_.size(),
         " episodes are open: close them first, or say what becomes of their keys and values"));
   }
-  if (ModelConfigJson(model->config()) != ModelConfigJson(model_.config())) {
+  ModelConfig config = model->config();
+  config.torch_dtype = model_.config().torch_dtype;  // the engine has its own format
+  if (ModelConfigJson(config) != ModelConfigJson(model_.config())) {
     return absl::InvalidArgumentError("the new model has another config than the engine's");
   }
   model_.SetWeights(*model);

@@ -3,7 +3,6 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/files.h"
 #include "config/yaml_message.h"
 
@@ -42,9 +41,10 @@ void SetElementDefaults(Message* element) {
   }
 }
 
-void Check(const v1::SftConfig& config, std::vector<std::string>* faults) {
+std::vector<std::string> Check(const v1::SftConfig& config) {
+  std::vector<std::string> faults;
   const auto require = [&](bool good, const std::string& path, const std::string& reason) {
-    if (!good) faults->push_back(absl::StrCat(path, ": ", reason));
+    if (!good) faults.push_back(absl::StrCat(path, ": ", reason));
   };
   require(config.demonstrations_size() > 0, "demonstrations", "missing; list at least one");
   for (int i = 0; i < config.demonstrations_size(); ++i) {
@@ -65,6 +65,7 @@ void Check(const v1::SftConfig& config, std::vector<std::string>* faults) {
   require(o.language_model_weight() >= 0, "optimizer.language_model_weight", "must not be negative");
   require(!config.from().empty() || config.tokenizer().training_episodes() > 0, "tokenizer.training_episodes",
           "must be at least 1");
+  return faults;
 }
 
 }  // namespace
@@ -72,18 +73,10 @@ void Check(const v1::SftConfig& config, std::vector<std::string>* faults) {
 absl::StatusOr<v1::SftConfig> LoadSftConfig(const std::string& path) {
   const auto text = ReadFile(path);
   if (!text.ok()) return text.status();
-  YAML::Node node;
-  try {
-    node = YAML::Load(*text);
-  } catch (const YAML::Exception& e) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": not YAML: ", e.msg, " (line ", e.mark.line + 1, ")"));
-  }
   v1::SftConfig config;
   SetDefaults(&config);
-  std::vector<std::string> faults;
-  config::ReadYaml(node, "", SetElementDefaults, &config, &faults);
-  if (faults.empty()) Check(config, &faults);
-  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ":\n  ", absl::StrJoin(faults, "\n  ")));
+  if (absl::Status read = config::ReadYaml(*text, path, SetElementDefaults, &config); !read.ok()) return read;
+  if (absl::Status sound = config::FaultsOf(path, Check(config)); !sound.ok()) return sound;
   if (!config.from().empty()) {
     const auto folder = std::filesystem::absolute(path).parent_path();
     config.set_from((folder / config.from()).lexically_normal().string());

@@ -115,7 +115,7 @@ TEST_F(RunTest, AFolderContinuesOnlyItsOwnConfiguration) {
 
 TEST_F(RunTest, WrongInputsAreExplained) {
   EXPECT_FALSE(Finish({"run", "no-such-file.yaml"}).clean);
-  EXPECT_THAT(LogText(), HasSubstr("no-such-file.yaml: cannot be read"));
+  EXPECT_THAT(LogText(), HasSubstr("no-such-file.yaml: cannot open: No such file"));
   EXPECT_FALSE(Finish({"jobs", "--coordinator", "127.0.0.1:1"}).clean);
   EXPECT_THAT(LogText(), HasSubstr("no coordinator answers at 127.0.0.1:1"));
   EXPECT_FALSE(Finish({"run"}).clean);

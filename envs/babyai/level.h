@@ -55,7 +55,7 @@ struct LevelParameters {
   int room_size = 8, rows = 3, columns = 3;
   int max_steps = 0;                // 0: by the size of the maze and the instruction
   int objects = 0;                  // distractors, or objects per room
-  bool flag = false;                // doors_open, debug, strict, distractors, start_carrying
+  bool flag = false;                // grey distractors, doors_open, debug, strict, distractors, start_carrying
   // LevelGen (levels that draw from the whole language) only:
   bool level_gen = false;
   double locked_room_probability = 0.5;

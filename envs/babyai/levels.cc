@@ -18,18 +18,13 @@ Description OfKind(Kind kind) { return {.kind = kind}; }
 
 // ---- go to ------------------------------------------------------------------------------------------------
 
-InstructionPtr GoToRedBallGrey(Level& level, const P& p) {
-  level.PlaceAgent();
-  const uint16_t ball = level.AddObject(0, 0, Kind::kBall, Color::kRed);
-  for (const uint16_t id : level.AddDistractors({}, {}, p.objects, false)) level.Recolour(id, Color::kGrey);
-  level.CheckObjectsReachable();
-  return GoTo(level, ball);
-}
-
 InstructionPtr GoToRedBall(Level& level, const P& p) {
   level.PlaceAgent();
   const uint16_t ball = level.AddObject(0, 0, Kind::kBall, Color::kRed);
-  level.AddDistractors({}, {}, p.objects, false);
+  const auto distractors = level.AddDistractors({}, {}, p.objects, false);
+  if (p.flag) {
+    for (const uint16_t id : distractors) level.Recolour(id, Color::kGrey);
+  }
   level.CheckObjectsReachable();
   return GoTo(level, ball);
 }
@@ -370,7 +365,9 @@ struct Entry {
   P parameters;
 };
 
-P OneRoomOf(int size, int objects) { return {.room_size = size, .rows = 1, .columns = 1, .objects = objects}; }
+P OneRoomOf(int size, int objects, bool flag = false) {
+  return {.room_size = size, .rows = 1, .columns = 1, .objects = objects, .flag = flag};
+}
 P TwoRoomsOf(int size, int objects, int steps, bool flag = false) {
   return {.room_size = size, .rows = 1, .columns = 2, .max_steps = steps * size * size, .objects = objects, .flag = flag};
 }
@@ -396,7 +393,7 @@ P SynthOf(int size, int rows) {
 
 const std::map<std::string, Entry, std::less<>>& Table() {
   static const auto* table = new std::map<std::string, Entry, std::less<>>{
-      {"BabyAI-GoToRedBallGrey-v0", {GoToRedBallGrey, OneRoomOf(8, 7)}},
+      {"BabyAI-GoToRedBallGrey-v0", {GoToRedBall, OneRoomOf(8, 7, true)}},
       {"BabyAI-GoToRedBall-v0", {GoToRedBall, OneRoomOf(8, 7)}},
       {"BabyAI-GoToRedBallNoDists-v0", {GoToRedBall, OneRoomOf(8, 0)}},
       {"BabyAI-GoToObj-v0", {GoToObj, OneRoomOf(8, 1)}},

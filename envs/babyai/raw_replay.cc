@@ -27,15 +27,16 @@ json GridJson(const MiniGrid& level) {
   return grid;
 }
 
+void AppendCell(const Cell& cell, std::string* bytes) {
+  bytes->push_back(static_cast<char>(cell.kind));
+  bytes->push_back(static_cast<char>(cell.color));
+  bytes->push_back(static_cast<char>(cell.state));
+}
+
 std::string GridBytes(const MiniGrid& level) {
   std::string bytes;
   for (int x = 0; x < level.width(); ++x) {
-    for (int y = 0; y < level.height(); ++y) {
-      const Cell& cell = level.at(x, y);
-      for (const int value : {static_cast<int>(cell.kind), static_cast<int>(cell.color), static_cast<int>(cell.state)}) {
-        bytes.push_back(static_cast<char>(value));
-      }
-    }
+    for (int y = 0; y < level.height(); ++y) AppendCell(level.at(x, y), &bytes);
   }
   return bytes;
 }
@@ -43,11 +44,7 @@ std::string GridBytes(const MiniGrid& level) {
 std::string ViewBytes(const MiniGrid& level) {
   std::string bytes;
   for (const auto& column : level.view()) {
-    for (const Cell& cell : column) {
-      for (const int value : {static_cast<int>(cell.kind), static_cast<int>(cell.color), static_cast<int>(cell.state)}) {
-        bytes.push_back(static_cast<char>(value));
-      }
-    }
+    for (const Cell& cell : column) AppendCell(cell, &bytes);
   }
   return bytes;
 }
