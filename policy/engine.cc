@@ -36,7 +36,7 @@ struct Episode {
   std::shared_ptr<Prompt> prompt;  // until the first token of the first response is drawn
   std::vector<int32_t> tokens;     // the context
   KvSequence cache;                // of its first tokens
-  int64_t once_read = 0;           // tokens that were in the cache at some time
+  int64_t once_read = 0;           // tokens that were in the cache, or would be
   int64_t last_used = 0;           // in steps
   bool active = false;             // a response is under way: waiting or in a slot
   ResponseRequest request;
@@ -278,6 +278,7 @@ bool CpuEngine::MakeRoom(int64_t blocks, size_t slot) {
     slots_.pop_back();
     waiting_.push_front(youngest);
     ++stats_.preemptions;
+    if (!youngest->response.tokens.empty()) youngest->once_read = youngest->tokens.size();
     Drop(*youngest);
   }
   return true;
