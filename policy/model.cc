@@ -1,10 +1,15 @@
 #include "policy/model.h"
 
+#include <torch/autograd.h>
+#include <torch/custom_class.h>
+
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numbers>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "policy/model_ops.h"
@@ -14,6 +19,8 @@ namespace sojourn::policy {
 namespace {
 
 using torch::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 std::string LayerPrefix(int64_t layer) { return absl::StrCat("model.layers.", layer, "."); }
 
@@ -153,40 +160,151 @@ absl::StatusOr<Model> Model::Create(ModelConfig config, Weights weights) {
   return model;
 }
 
-Tensor Model::Hidden(const PackedTokens& packed) const {
+struct Model::Batch {
+  std::vector<AttentionSegment> segments;
+  AttentionHeads heads;
+};
+
+absl::Status Model::SetAdapters(Adapters adapters) {
+  for (const auto& [name, adapter] : adapters) {
+    const auto weight = weights_.find(name);
+    if (weight == weights_.end() || !absl::EndsWith(name, "_proj.weight")) {
+      return absl::InvalidArgumentError(absl::StrCat("an adapter of ", name, ", which is no projection of the model"));
+    }
+    const Tensor &w = weight->second, &a = adapter.a, &b = adapter.b;
+    if (a.dim() != 2 || b.dim() != 2 || a.size(1) != w.size(1) || b.size(0) != w.size(0) ||
+        a.size(0) != b.size(1)) {
+      return absl::InvalidArgumentError(absl::StrCat("the adapter of ", name, " does not fit its shape [",
+                                                     absl::StrJoin(w.sizes(), ", "), "]"));
+    }
+  }
+  adapters_ = std::move(adapters);
+  return absl::OkStatus();
+}
+
+Weights Model::MergedWeights() const {
+  torch::NoGradGuard no_gradients;
+  Weights merged;
+  for (const auto& [name, weight] : weights_) {
+    const auto adapter = adapters_.find(name);
+    if (adapter == adapters_.end()) {
+      merged[name] = weight.detach();
+      continue;
+    }
+    const auto& [a, b, scale] = adapter->second;
+    const Tensor delta = torch::mm(b.to(torch::kFloat), a.to(torch::kFloat)) * scale;
+    merged[name] = (weight.to(torch::kFloat) + delta).to(weight.scalar_type());
+  }
+  return merged;
+}
+
+// x [n, in] through the weights `names`, side by side.
+Tensor Model::Project(const Tensor& x, const std::vector<std::string>& names) const {
+  std::vector<Tensor> weights, deltas;
+  bool adapted = false;
+  for (const std::string& name : names) {
+    weights.push_back(weights_.at(name));
+    const auto adapter = adapters_.find(name);
+    if (adapter == adapters_.end()) {
+      deltas.push_back(torch::zeros({x.size(0), weights.back().size(0)}, x.options()));
+      continue;
+    }
+    adapted = true;
+    const auto& [a, b, scale] = adapter->second;
+    deltas.push_back(torch::mm(torch::mm(x, a.t()), b.t()) * scale);
+  }
+  const Tensor y = torch::mm(x, (weights.size() == 1 ? weights[0] : torch::cat(weights)).t());
+  if (!adapted) return y;
+  return y + (deltas.size() == 1 ? deltas[0] : torch::cat(deltas, 1));
+}
+
+Tensor Model::Layer(int64_t layer, const Tensor& x, const Batch& batch) const {
+  const std::string prefix = LayerPrefix(layer), attention = prefix + "self_attn.", mlp = prefix + "mlp.";
   const auto weight = [&](const std::string& name) -> const Tensor& { return weights_.at(name); };
-  const Tensor& embedding = weight("model.embed_tokens.weight");
-  const std::vector<AttentionSegment> segments = Segments(packed);
-  const AttentionHeads heads = Heads(config_, segments);
+  const Tensor in = RmsNorm(x, weight(prefix + "input_layernorm.weight"), config_.rms_norm_eps);
+  Tensor qkv = Project(in, {attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"});
+  if (config_.qkv_bias) {
+    qkv = qkv + torch::cat({weight(attention + "q_proj.bias"), weight(attention + "k_proj.bias"),
+                            weight(attention + "v_proj.bias")});
+  }
+  if (config_.qk_norm) {
+    qkv = NormHeads(qkv, config_, weight(attention + "q_norm.weight"), weight(attention + "k_norm.weight"));
+  }
+  const Tensor attended = Attention(qkv, batch.segments, batch.heads);
+  Tensor middle = x + Project(attended, {attention + "o_proj.weight"});
+  if (config_.output_bias) middle = middle + weight(attention + "o_proj.bias");
+  const Tensor normed = RmsNorm(middle, weight(prefix + "post_attention_layernorm.weight"), config_.rms_norm_eps);
+  const Tensor inner = SwiGlu(Project(normed, {mlp + "gate_proj.weight", mlp + "up_proj.weight"}));
+  return middle + Project(inner, {mlp + "down_proj.weight"});
+}
+
+// Activation checkpointing (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016).
+struct RecomputedLayer : torch::autograd::Function<RecomputedLayer> {
+  struct Call : torch::CustomClassHolder {
+    const Model* model;
+    int64_t layer;
+    std::shared_ptr<const Model::Batch> batch;
+  };
+  // The tensors that get gradients through the layer, its input first.
+  static std::vector<Tensor> Inputs(const Model& model, int64_t layer, const Tensor& x) {
+    const std::string prefix = LayerPrefix(layer);
+    std::vector<Tensor> inputs = {x};
+    for (auto it = model.weights_.lower_bound(prefix);
+         it != model.weights_.end() && absl::StartsWith(it->first, prefix); ++it) {
+      inputs.push_back(it->second);
+    }
+    for (auto it = model.adapters_.lower_bound(prefix);
+         it != model.adapters_.end() && absl::StartsWith(it->first, prefix); ++it) {
+      inputs.insert(inputs.end(), {it->second.a, it->second.b});
+    }
+    return inputs;
+  }
+  static Tensor forward(AutogradContext* context, at::TensorList inputs, c10::intrusive_ptr<Call> call) {
+    context->save_for_backward({inputs[0]});
+    context->saved_data["call"] = c10::IValue::make_capsule(call);
+    return call->model->Layer(call->layer, inputs[0], *call->batch);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto held = context->saved_data["call"].toCapsule();
+    const Call& call = static_cast<const Call&>(*held);
+    const Tensor x = context->get_saved_variables()[0].detach().requires_grad_(true);
+    std::vector<Tensor> inputs = Inputs(*call.model, call.layer, x), wanted;
+    for (const Tensor& input : inputs) {
+      if (input.requires_grad()) wanted.push_back(input);
+    }
+    variable_list found;
+    {
+      torch::AutoGradMode enabled(true);
+      const Tensor y = call.model->Layer(call.layer, x, *call.batch);
+      found = torch::autograd::grad({y}, wanted, {gradients[0]});
+    }
+    variable_list results;
+    size_t next = 0;
+    for (const Tensor& input : inputs) results.push_back(input.requires_grad() ? found[next++] : Tensor());
+    results.push_back(Tensor());  // the call
+    return results;
+  }
+};
+
+Tensor Model::Hidden(const PackedTokens& packed, bool recompute) const {
+  const Tensor& embedding = weights_.at("model.embed_tokens.weight");
+  const auto batch = std::make_shared<Batch>();
+  batch->segments = Segments(packed);
+  batch->heads = Heads(config_, batch->segments);
   const Tensor ids = torch::tensor(packed.tokens, torch::kInt).to(embedding.device());
   Tensor x = torch::embedding(embedding, ids);
   for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
-    const std::string prefix = LayerPrefix(layer);
-    const Tensor qkv_weight = torch::cat({weight(prefix + "self_attn.q_proj.weight"),
-                                          weight(prefix + "self_attn.k_proj.weight"),
-                                          weight(prefix + "self_attn.v_proj.weight")});
-    const Tensor gate_up_weight = torch::cat(
-        {weight(prefix + "mlp.gate_proj.weight"), weight(prefix + "mlp.up_proj.weight")});
-    const Tensor in = RmsNorm(x, weight(prefix + "input_layernorm.weight"), config_.rms_norm_eps);
-    Tensor qkv = torch::mm(in, qkv_weight.t());
-    if (config_.qkv_bias) {
-      qkv = qkv + torch::cat({weight(prefix + "self_attn.q_proj.bias"),
-                              weight(prefix + "self_attn.k_proj.bias"),
-                              weight(prefix + "self_attn.v_proj.bias")});
+    if (recompute && torch::GradMode::is_enabled()) {
+      auto call = c10::make_intrusive<RecomputedLayer::Call>();
+      call->model = this;
+      call->layer = layer;
+      call->batch = batch;
+      x = RecomputedLayer::apply(at::TensorList(RecomputedLayer::Inputs(*this, layer, x)), call);
+    } else {
+      x = Layer(layer, x, *batch);
     }
-    if (config_.qk_norm) {
-      qkv = NormHeads(qkv, config_, weight(prefix + "self_attn.q_norm.weight"),
-                      weight(prefix + "self_attn.k_norm.weight"));
-    }
-    const Tensor attended = Attention(qkv, segments, heads);
-    x = torch::addmm(x, attended, weight(prefix + "self_attn.o_proj.weight").t());
-    if (config_.output_bias) x = x + weight(prefix + "self_attn.o_proj.bias");
-    const Tensor middle =
-        RmsNorm(x, weight(prefix + "post_attention_layernorm.weight"), config_.rms_norm_eps);
-    const Tensor inner = SwiGlu(torch::mm(middle, gate_up_weight.t()));
-    x = torch::addmm(x, inner, weight(prefix + "mlp.down_proj.weight").t());
   }
-  return RmsNorm(x, weight("model.norm.weight"), config_.rms_norm_eps);
+  return RmsNorm(x, weights_.at("model.norm.weight"), config_.rms_norm_eps);
 }
 
 Model::TokenScores Model::Score(const Tensor& hidden, const Tensor& rows, const Tensor& targets,

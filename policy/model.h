@@ -40,6 +40,13 @@ struct PackedTokens {
                                   // prefixes at all. A prefix has none itself.
 };
 
+// A low-rank addition to a projection's weight (Hu et al., "LoRA", 2106.09685): weight + scale * b a.
+struct Adapter {
+  torch::Tensor a, b;  // [rank, in], [out, rank]
+  double scale = 1;    // alpha / rank
+};
+using Adapters = std::map<std::string, Adapter>;  // by the weight's name
+
 class Model {
  public:
   // InvalidArgument when a weight is missing, unknown, or has another shape.
@@ -49,10 +56,18 @@ class Model {
   const Weights& weights() const { return weights_; }
   Weights& mutable_weights() { return weights_; }
 
+  // Adapters of projections ("...q_proj.weight" to "...down_proj.weight"), applied beside them. InvalidArgument:
+  // not a projection's name, or a shape that does not fit.
+  absl::Status SetAdapters(Adapters adapters);
+  // The weights with the adapters added in, without gradients.
+  Weights MergedWeights() const;
+
   // Final hidden states (after the last norm), [total, hidden_size]; differentiable when the
   // weights are. Positions start at 0 in each sequence, or where its prefix ends; attention is
   // causal within it.
-  torch::Tensor Hidden(const PackedTokens& packed) const;
+  // `recompute`: keeps only each layer's input for the backward pass, and computes the rest again there; the
+  // model must live until then.
+  torch::Tensor Hidden(const PackedTokens& packed, bool recompute = false) const;
 
   // Log-probabilities of given next tokens and entropies of the whole distributions at temperature
   // t: for i in rows: log softmax(hidden[rows[i]] @ E^T / t)[targets[i]]. [rows], [rows].
@@ -65,8 +80,14 @@ class Model {
   torch::Tensor Logits(const torch::Tensor& hidden) const;  // [n, hidden_size] -> [n, vocab_size]
 
  private:
+  struct Batch;  // what the layers need to know of the packed tokens
+  torch::Tensor Layer(int64_t layer, const torch::Tensor& x, const Batch& batch) const;
+  torch::Tensor Project(const torch::Tensor& x, const std::vector<std::string>& names) const;
+  friend struct RecomputedLayer;
+
   ModelConfig config_;
   Weights weights_;
+  Adapters adapters_;
 };
 
 }  // namespace sojourn::policy

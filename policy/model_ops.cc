@@ -151,15 +151,19 @@ Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<AttentionSegment
 }
 
 struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
-  static constexpr int64_t kPieceFloats = 1 << 18;  // of logits: they stay in a core's cache
+  // Rows taken together: few enough for their logits to stay in a core's cache, and not so few that large
+  // vocabularies' products and sums are slow.
+  static constexpr int64_t kPieceFloats = 1 << 18, kFewestRows = 256;
   static int64_t Piece(const Tensor& embedding) {
-    return std::max<int64_t>(16, kPieceFloats / embedding.size(0));
+    return std::max(kFewestRows, kPieceFloats / embedding.size(0));
   }
+  static Tensor Wide(const Tensor& x) { return x.element_size() < 4 ? x.to(torch::kFloat) : x; }
   static variable_list forward(AutogradContext* context, const Tensor& hidden,
                                const Tensor& embedding, const Tensor& targets, double temperature) {
     const int64_t n = hidden.size(0), piece = Piece(embedding);
-    Tensor logprobs = torch::empty({n}, hidden.options()),
-           entropies = torch::empty({n}, hidden.options());
+    const auto options = hidden.options().dtype(
+        hidden.element_size() < 4 ? torch::kFloat : hidden.scalar_type());
+    Tensor logprobs = torch::empty({n}, options), entropies = torch::empty({n}, options);
     for (int64_t first = 0; first < n; first += piece) {
       const int64_t end = std::min(n, first + piece);
       const Tensor goals = targets.slice(0, first, end);
@@ -169,7 +173,7 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
         CpuKernels().score(end - first, logits.size(1), In(logits), goals.const_data_ptr<int64_t>(),
                            1 / temperature, Out(logprob), Out(entropy));
       } else {
-        const Tensor log_p = torch::log_softmax(logits / temperature, 1);
+        const Tensor log_p = torch::log_softmax(Wide(logits) / temperature, 1);
         logprob.copy_(log_p.gather(1, goals.unsqueeze(1)).squeeze(1));
         entropy.copy_(-(log_p.exp() * log_p).sum(1));
       }
@@ -184,10 +188,11 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
     const double temperature = context->saved_data["temperature"].toDouble();
     const int64_t n = hidden.size(0), piece = Piece(embedding);
     const auto dense = [&](const Tensor& gradient) {
-      return gradient.defined() ? gradient.contiguous() : torch::zeros({n}, hidden.options());
+      return gradient.defined() ? gradient.contiguous() : torch::zeros({n}, Wide(hidden).options());
     };
     const Tensor dlogprobs = dense(gradients[0]), dentropies = dense(gradients[1]);
-    Tensor dhidden = torch::empty_like(hidden), dembedding = torch::zeros_like(embedding);
+    Tensor dhidden = torch::empty_like(hidden), dembedding;
+    if (embedding.requires_grad()) dembedding = torch::zeros_like(Wide(embedding));
     for (int64_t first = 0; first < n; first += piece) {
       const int64_t end = std::min(n, first + piece);
       const Tensor rows = hidden.slice(0, first, end), goals = targets.slice(0, first, end);
@@ -199,17 +204,23 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
                                     goals.const_data_ptr<int64_t>(), 1 / temperature, In(dlogprob),
                                     In(dentropy));
       } else {
-        const Tensor log_p = torch::log_softmax(logits / temperature, 1), p = log_p.exp();
+        const Tensor log_p = torch::log_softmax(Wide(logits) / temperature, 1), p = log_p.exp();
         const Tensor entropy = -(p * log_p).sum(1, true);
-        logits = -p * (dlogprob.unsqueeze(1) + dentropy.unsqueeze(1) * (log_p + entropy));
-        logits.scatter_add_(1, goals.unsqueeze(1), dlogprob.unsqueeze(1));
-        logits.div_(temperature);
+        Tensor dlogits = -p * (dlogprob.unsqueeze(1) + dentropy.unsqueeze(1) * (log_p + entropy));
+        dlogits.scatter_add_(1, goals.unsqueeze(1), dlogprob.unsqueeze(1));
+        logits = dlogits.div_(temperature).to(hidden.scalar_type());
       }
       Tensor drows = dhidden.slice(0, first, end);
       at::mm_out(drows, logits, embedding);
-      dembedding.addmm_(logits.t(), rows);
+      if (!dembedding.defined()) continue;
+      if (dembedding.scalar_type() == rows.scalar_type()) {
+        dembedding.addmm_(logits.t(), rows);
+      } else {
+        dembedding.add_(torch::mm(logits.t(), rows));  // sums of many pieces need more than 16 bits
+      }
     }
-    return {dhidden, dembedding, Tensor(), Tensor()};
+    return {dhidden, dembedding.defined() ? dembedding.to(embedding.scalar_type()) : dembedding, Tensor(),
+            Tensor()};
   }
 };
 

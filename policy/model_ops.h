@@ -31,8 +31,8 @@ torch::Tensor Attention(const torch::Tensor& qkv, const std::vector<AttentionSeg
                         const AttentionHeads& heads);
 
 // hidden [n, width], embedding [vocab, width], targets [n] int64 -> log softmax(hidden embedding^T
-// / t) at the targets, and the entropies, [n] each. Works in pieces of rows: [n, vocab] is never
-// held; the backward pass computes the logits again.
+// / t) at the targets, and the entropies, [n] each, in fp32 at least. Works in pieces of rows: [n, vocab]
+// is never held; the backward pass computes the logits again.
 std::pair<torch::Tensor, torch::Tensor> ScoreTargets(const torch::Tensor& hidden,
                                                      const torch::Tensor& embedding,
                                                      const torch::Tensor& targets,

@@ -159,6 +159,59 @@ TEST(Model, SameInputsGiveTheSameGradientBits) {
 }
 
 // A model with one key-value head is one with two whose key and value weights are the same.
+TEST(Model, RecomputedLayersGiveTheSameGradients) {
+  ModelConfig config = SmallConfig();
+  config.qk_norm = true;
+  config.qkv_bias = true;
+  const PackedTokens packed = RandomPacked({60, 31, 9}, config.vocab_size, 10);
+  std::vector<Tensor> hiddens;
+  std::vector<Weights> runs;
+  for (const bool recompute : {false, true}) {
+    Model model = MakeModel(config, 9);
+    for (auto& [name, weight] : model.mutable_weights()) weight.set_requires_grad(true);
+    hiddens.push_back(model.Hidden(packed, recompute));
+    (hiddens.back() * hiddens.back()).sum().backward();
+    runs.push_back(model.weights());
+  }
+  EXPECT_TRUE(torch::equal(hiddens[0], hiddens[1]));
+  for (const auto& [name, weight] : runs[0]) {
+    ASSERT_TRUE(runs[1].at(name).grad().defined()) << name;
+    EXPECT_TRUE(torch::equal(weight.grad(), runs[1].at(name).grad())) << name;
+  }
+}
+
+// Adapters beside the weights, merged, and with their gradients checked against those of the merged weights.
+TEST(Model, AdaptersAreAsGoodAsMergedWeights) {
+  const ModelConfig config = SmallConfig();
+  const PackedTokens packed = RandomPacked({20, 7}, config.vocab_size, 12);
+  Model adapted = MakeModel(config, 9, torch::kDouble);
+  Adapters adapters;
+  torch::manual_seed(1);
+  for (const auto& [name, weight] : adapted.weights()) {
+    if (!name.ends_with("q_proj.weight") && !name.ends_with("down_proj.weight")) continue;
+    adapters[name] = {torch::randn({3, weight.size(1)}, torch::kDouble).set_requires_grad(true),
+                      torch::randn({weight.size(0), 3}, torch::kDouble).set_requires_grad(true), 0.1};
+  }
+  ASSERT_TRUE(adapted.SetAdapters(adapters).ok());
+  for (const bool recompute : {false, true}) {
+    Model merged = *Model::Create(config, adapted.MergedWeights());
+    for (auto& [name, weight] : merged.mutable_weights()) weight = weight.clone().set_requires_grad(true);
+    const Tensor mine = adapted.Hidden(packed, recompute), its = merged.Hidden(packed);
+    EXPECT_LT(Distance(mine, its), 1e-6);  // merged in fp32
+    (mine * mine).sum().backward();
+    (its * its).sum().backward();
+    for (auto& [name, adapter] : adapters) {
+      const Tensor dw = merged.weights().at(name).grad();  // W = W0 + s B A: dA = s B^T dW, dB = s dW A^T
+      EXPECT_LT(Distance(adapter.a.grad(), 0.1 * adapter.b.t().mm(dw)), 1e-4) << name;
+      EXPECT_LT(Distance(adapter.b.grad(), 0.1 * dw.mm(adapter.a.t())), 1e-4) << name;
+      adapter.a.mutable_grad().zero_();
+      adapter.b.mutable_grad().zero_();
+    }
+  }
+  EXPECT_FALSE(adapted.SetAdapters({{"model.norm.weight", {}}}).ok());
+  EXPECT_FALSE(adapted.SetAdapters({{"model.layers.0.mlp.up_proj.weight", {torch::ones({2, 3}), torch::ones({4, 2}), 1}}}).ok());
+}
+
 TEST(Model, GroupedQueryAttentionSharesKeysAndValues) {
   ModelConfig grouped = SmallConfig(), full = SmallConfig();
   grouped.num_key_value_heads = 1;
