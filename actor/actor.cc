@@ -313,7 +313,9 @@ void Actor::UsePolicy() {
     if (engine != nullptr) {
       status = engine->SetModel(model);
     } else {
-      auto made = policy::Engine::Create(model, rollout_->engine_options());
+      policy::EngineOptions engine_options = rollout_->engine_options();
+      engine_options.threads = options_.threads;
+      auto made = policy::Engine::Create(model, engine_options);
       status = made.status();
       if (made.ok()) engine = *std::move(made);
     }

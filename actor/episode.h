@@ -34,9 +34,9 @@ class Episode {
       : instance_(std::move(instance)), chat_(chat), options_(options) {}
 
   // InvalidArgument when the task does not exist, or its first prompt leaves no room for a
-  // response.
+  // response. `same_task`: an episode of the same task that was just started; its prompt is taken.
   absl::Status Start(const envs::TaskId& task, std::string_view instructions,
-                     std::string_view acceptance);
+                     std::string_view acceptance, const Episode* same_task = nullptr);
 
   // What the policy reads next: at first the conversation's beginning, then the latest observation.
   const std::vector<int32_t>& prompt() const { return prompt_; }

@@ -18,7 +18,7 @@ using namespace sojourn;
 struct Flags {
   actor::ActorOptions actor;
   std::string listen = "127.0.0.1:0", log_level = "info", respond;
-  int metrics_port = -1, threads = 1;
+  int metrics_port = -1;
 };
 
 absl::Status Run(const Flags& flags) {
@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
   app.add_option("--slots", flags.actor.slots, "episodes decoded at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 65536));
-  app.add_option("--threads", flags.threads, "for the model")
+  app.add_option("--threads", flags.actor.threads, "of the model's arithmetic; results do not depend on it")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
   app.add_option("--listen", flags.listen, "HOST:PORT of health checks; port 0 picks one")
@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
     std::cerr << "sojourn-actor: --coordinator HOST:PORT is missing\n";
     return 2;
   }
-  at::set_num_threads(flags.threads);
+  at::set_num_threads(flags.actor.threads);
   const absl::Status status =
       flags.respond.empty() ? Run(flags) : actor::Respond(flags.respond, std::cin, std::cout);
   if (!status.ok()) std::cerr << "sojourn-actor: " << status.ToString() << "\n";

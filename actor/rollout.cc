@@ -32,6 +32,9 @@ policy::EngineOptions Rollout::engine_options() const {
   options.max_context_tokens = setup_.config().policy().max_context_tokens();
   options.max_episodes =
       slots_ + setup_.largest_group() - 1;  // a group opens while one slot is free
+  const std::string& weights = setup_.config().policy().rollout_weights();
+  if (weights == "bfloat16") options.weight_format = policy::WeightFormat::kBfloat16;
+  if (weights == "int8") options.weight_format = policy::WeightFormat::kInt8;
   return options;
 }
 

@@ -76,7 +76,7 @@ absl::StatusOr<std::shared_ptr<const policy::Model>> MakeModel(const policy::Mod
       at::Tensor tensor = at::empty(shape, is_float ? at::kFloat : at::kBFloat16);
       std::memcpy(tensor.data_ptr(), bytes.data() + at, tensor.nbytes());
       at += tensor.nbytes();
-      weights[info.name()] = tensor.to(at::kFloat);
+      weights[info.name()] = std::move(tensor);
     }
     absl::StatusOr<policy::Model> model = policy::Model::Create(config, std::move(weights));
     if (!model.ok()) return model.status();
