@@ -51,6 +51,10 @@ class CpuEngine : public Engine {
   absl::Status Respond(int64_t id, ResponseRequest request) override;
   absl::StatusOr<std::vector<Response>> Step() override;
   bool idle() const override { return waiting_.empty() && slots_.empty(); }
+  const Response* running(int64_t id) const override {
+    const auto found = episodes_.find(id);
+    return found == episodes_.end() || !found->second.active ? nullptr : &found->second.response;
+  }
   int64_t context_tokens(int64_t id) const override {
     const auto found = episodes_.find(id);
     return found == episodes_.end() ? 0 : found->second.context_tokens();

@@ -88,6 +88,9 @@ class Engine {
   virtual absl::StatusOr<std::vector<Response>> Step() = 0;
   virtual bool idle() const = 0;
 
+  // The response that is under way, as far as it is; null when there is none. Valid until the next
+  // call of a function that is not const.
+  virtual const Response* running(int64_t episode) const = 0;
   virtual int64_t context_tokens(int64_t episode) const = 0;  // its tokens so far
   virtual EngineStats stats() const = 0;
 };
