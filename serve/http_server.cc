@@ -217,6 +217,10 @@ constexpr std::string_view kBusyBody =
 }  // namespace
 
 HttpServer::HttpServer(const HttpOptions& options) : options_(options) {
+  set_socket_options([](socket_t socket) {  // httplib's own let two servers share a port
+    const int on = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  });
   new_task_queue = [this] { return new ConnectionThreads(options_.max_connections); };
 }
 

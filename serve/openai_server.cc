@@ -281,8 +281,7 @@ absl::Status Server::Prepare(bool chat, std::string_view body, AnswerContext& co
   }
   generation.n = options.n;
   generation.sampling = options.sampling;
-  generation.max_tokens = std::min(options.max_tokens.value_or(INT32_MAX),
-                                   model_.max_context_tokens);
+  generation.max_tokens = options.max_tokens.value_or(INT32_MAX);  // the context ends it too
   if (!options.ignore_eos) generation.stop_tokens = model_.eos_tokens;
   generation.stop_tokens.insert(generation.stop_tokens.end(), options.stop_token_ids.begin(),
                                 options.stop_token_ids.end());
