@@ -42,8 +42,10 @@ class CpuEngine : public Engine {
  public:
   CpuEngine(const Model& model, const EngineOptions& options)
       : options_(options),
-        model_(model, options.slots + options.prefill_chunk, options.max_context_tokens),
-        cache_(model.config().num_hidden_layers, model_.kv_block_floats()) {}
+        pool_(options.threads),
+        model_(model, options.weight_format, options.slots + options.prefill_chunk,
+               options.max_context_tokens, pool_),
+        cache_(model.config().num_hidden_layers, model_.kv_block_bytes(), 1 << 30) {}
 
   absl::Status SetModel(std::shared_ptr<const Model> model) override;
   absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt, int n) override;
@@ -71,6 +73,7 @@ class CpuEngine : public Engine {
   absl::StatusOr<bool> Draw(Episode& episode, absl::Span<const float> logits);
 
   const EngineOptions options_;
+  ThreadPool pool_;
   EngineModel model_;
   KvCache cache_;
   Sampler sampler_;

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/random.h"
+#include "policy/kernels_formats.h"
 
 namespace sojourn::policy {
 
@@ -49,6 +50,8 @@ struct EngineOptions {
   int prefill_chunk = 64;         // most prompt tokens read beside them in one step
   int max_context_tokens = 1024;  // per episode
   int max_episodes = 256;         // live at once, in a slot or not
+  WeightFormat weight_format = WeightFormat::kFloat32;
+  int threads = 1;
 };
 
 struct EngineStats {  // since the engine was made

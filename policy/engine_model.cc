@@ -7,6 +7,10 @@
 namespace sojourn::policy {
 namespace {
 
+constexpr int64_t kPieceRows = 8;         // rows of one piece of work between products
+constexpr int64_t kSpanRows = 64;         // tokens of a sequence that attend in one piece
+constexpr int64_t kPieceBytes = 1 << 15;  // weights of a product's piece, about
+
 torch::Tensor Plain(const torch::Tensor& weight) {
   return weight.detach().to(torch::kCPU, torch::kFloat).contiguous();
 }
@@ -17,33 +21,32 @@ std::vector<float> Values(const torch::Tensor& weight) {
   return {from, from + plain.numel()};
 }
 
-// The weights [n_i, k] one below the other, as one packed matrix.
-std::vector<float> Packed(const std::vector<torch::Tensor>& weights) {
-  std::vector<torch::Tensor> plain;
-  for (const torch::Tensor& weight : weights) plain.push_back(Plain(weight));
-  const torch::Tensor all = torch::cat(plain);
-  std::vector<float> packed(RoundUp(all.size(0), kPanel) * all.size(1));
-  PackPanels(all.const_data_ptr<float>(), all.size(0), all.size(1), packed.data());
-  return packed;
-}
-
 }  // namespace
 
-EngineModel::EngineModel(const Model& model, int64_t max_rows, int64_t max_context_tokens)
+EngineModel::EngineModel(const Model& model, WeightFormat format, int64_t max_rows,
+                         int64_t max_context_tokens, ThreadPool& pool)
     : kernels_(CpuKernels()),
+      products_(CpuKernels(format)),
+      format_(format),
       config_(model.config()),
       angles_(config_.rope_theta, config_.head_dim, max_context_tokens),
       shape_{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim,
              angles_.cos.data(), angles_.sin.data()},
+      pool_(pool),
       layers_(config_.num_hidden_layers),
       x_(max_rows * RoundUp(config_.hidden_size, kPanel)),
-      normed_(max_rows * config_.hidden_size),
       qkv_(max_rows * RoundUp(shape_.row(), kPanel)),
       attended_(max_rows * shape_.heads * shape_.head_dim),
       gate_up_(max_rows * RoundUp(2 * config_.intermediate_size, kPanel)),
-      inner_(max_rows * config_.intermediate_size),
-      scratch_(RoundUp(max_context_tokens, kPanel) + 2 * ValueWidth(config_.head_dim)),
-      blocks_(RoundUp(max_context_tokens, kPanel) / kPanel) {
+      scratch_(pool.threads()) {
+  const int64_t widest =
+      std::max({config_.hidden_size, shape_.heads * shape_.head_dim, config_.intermediate_size});
+  input_ = Bytes(max_rows * products_.input_bytes(widest));
+  for (Scratch& scratch : scratch_) {
+    scratch.rows.resize(kPieceRows * widest);
+    scratch.attention = Bytes(products_.attend_scratch(config_.head_dim, max_context_tokens));
+    scratch.blocks.resize(RoundUp(max_context_tokens, kPanel) / kPanel);
+  }
   SetWeights(model);
 }
 
@@ -55,21 +58,63 @@ void EngineModel::SetWeights(const Model& model) {
     };
     Layer& layer = layers_[i];
     layer.attention_norm = Values(get("input_layernorm.weight"));
-    layer.qkv = Packed({get("self_attn.q_proj.weight"), get("self_attn.k_proj.weight"),
-                        get("self_attn.v_proj.weight")});
-    layer.output = Packed({get("self_attn.o_proj.weight")});
+    Pack({get("self_attn.q_proj.weight"), get("self_attn.k_proj.weight"),
+          get("self_attn.v_proj.weight")},
+         layer.qkv);
+    Pack({get("self_attn.o_proj.weight")}, layer.output);
     layer.mlp_norm = Values(get("post_attention_layernorm.weight"));
-    layer.gate_up = Packed({get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")});
-    layer.down = Packed({get("mlp.down_proj.weight")});
+    Pack({get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")}, layer.gate_up);
+    Pack({get("mlp.down_proj.weight")}, layer.down);
   }
   embedding_ = Values(weights.at("model.embed_tokens.weight"));
   final_norm_ = Values(weights.at("model.norm.weight"));
-  unembedding_ = Packed(
-      {weights.at(config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight")});
+  Pack({weights.at(config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight")},
+       unembedding_);
 }
 
-int64_t EngineModel::kv_block_floats() const {
-  return KvBlockFloats(shape_.kv_heads, shape_.head_dim);
+// The weights [n_i, k] one below the other, as one matrix.
+void EngineModel::Pack(const std::vector<torch::Tensor>& weights, Matrix& matrix) {
+  const torch::Tensor all = Plain(torch::cat(weights));
+  matrix.n = all.size(0);
+  matrix.k = all.size(1);
+  const int64_t bytes = PanelBytes(format_, matrix.k), panels = RoundUp(matrix.n, kPanel) / kPanel;
+  if (matrix.packed.size() == 0) matrix.packed = Bytes(panels * bytes);
+  const float* const values = all.const_data_ptr<float>();
+  pool_.For(panels, [&](int64_t panel, int) {
+    const int64_t first = panel * kPanel;
+    PackWeights(format_, values + first * matrix.k, std::min(kPanel, matrix.n - first), matrix.k,
+                matrix.packed.data() + panel * bytes);
+  });
+}
+
+int64_t EngineModel::kv_block_bytes() const {
+  return shape_.kv_heads * products_.kv_head_bytes(shape_.head_dim);
+}
+
+void EngineModel::Multiply(int64_t rows, const Matrix& matrix, float* c, int64_t ldc,
+                           bool accumulate) {
+  const int64_t bytes = PanelBytes(format_, matrix.k), panels = RoundUp(matrix.n, kPanel) / kPanel;
+  const int64_t per_piece = std::max<int64_t>(1, kPieceBytes / bytes);
+  pool_.For(RoundUp(panels, per_piece) / per_piece, [&](int64_t piece, int) {
+    const int64_t first = piece * per_piece, count = std::min(per_piece, panels - first);
+    products_.product(rows, matrix.k, count * kPanel, input_.data(),
+                      matrix.packed.data() + first * bytes, c + first * kPanel, ldc, accumulate);
+  });
+}
+
+void EngineModel::Attend(absl::Span<const Row> rows, int64_t layer, KvCache& cache) {
+  const int64_t ld_qkv = RoundUp(shape_.row(), kPanel), heads = shape_.heads * shape_.head_dim;
+  pool_.For(spans_.size() * shape_.kv_heads, [&](int64_t piece, int thread) {
+    const Span& span = spans_[piece / shape_.kv_heads];
+    const Row& row = rows[span.first];
+    Scratch& scratch = scratch_[thread];
+    for (int64_t b = 0; b <= (row.position + span.count - 1) / kPanel; ++b) {
+      scratch.blocks[b] = cache.Block(row.sequence->blocks[b], layer);
+    }
+    products_.attend(shape_, piece % shape_.kv_heads, row.position, span.count,
+                     qkv_.data() + span.first * ld_qkv, ld_qkv, scratch.blocks.data(),
+                     attended_.data() + span.first * heads, heads, scratch.attention.data());
+  });
 }
 
 void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs,
@@ -79,47 +124,74 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
   const int64_t ld_gate_up = RoundUp(2 * inner, kPanel), heads = shape_.heads * shape_.head_dim;
   const float epsilon = static_cast<float>(config_.rms_norm_eps);
 
+  spans_.clear();
+  for (int64_t r = 0; r < n; ++r) {
+    const bool joins = !spans_.empty() && spans_.back().count < kSpanRows &&
+                       rows[spans_.back().first].sequence == rows[r].sequence;
+    if (joins) {
+      ++spans_.back().count;
+    } else {
+      spans_.push_back({r, 1});
+    }
+  }
+  // work(first row, rows, thread) for all rows, a few at a time.
+  const auto for_rows = [&](int64_t count, const auto& work) {
+    pool_.For(RoundUp(count, kPieceRows) / kPieceRows, [&](int64_t piece, int thread) {
+      const int64_t first = piece * kPieceRows;
+      work(first, std::min(kPieceRows, count - first), thread);
+    });
+  };
+  const auto prepare = [&](int64_t first, int64_t count, int64_t k, const float* x, int64_t ld) {
+    products_.prepare(count, k, x, ld, input_.data() + first * products_.input_bytes(k));
+  };
+  const auto norm = [&](const std::vector<float>& weight) {
+    for_rows(n, [&](int64_t first, int64_t count, int thread) {
+      float* const normed = scratch_[thread].rows.data();
+      kernels_.rms_norm(count, hidden, epsilon, x_.data() + first * ldx, ldx, weight.data(), normed,
+                        nullptr);
+      prepare(first, count, hidden, normed, hidden);
+    });
+  };
+
   for (int64_t r = 0; r < n; ++r) {
     const float* from = embedding_.data() + rows[r].token * hidden;
     std::fill(std::copy(from, from + hidden, x_.data() + r * ldx), x_.data() + (r + 1) * ldx, 0.0f);
   }
   for (size_t l = 0; l < layers_.size(); ++l) {
     const Layer& layer = layers_[l];
-    kernels_.rms_norm(n, hidden, epsilon, x_.data(), ldx, layer.attention_norm.data(),
-                      normed_.data(), nullptr);
-    kernels_.product(n, hidden, shape_.row(), normed_.data(), hidden, layer.qkv.data(), qkv_.data(),
-                     ld_qkv, false);
-    for (int64_t r = 0; r < n; ++r) {
-      const Row& row = rows[r];
-      kernels_.store_kv(shape_, row.position, qkv_.data() + r * ld_qkv,
-                        cache.Block(row.sequence->blocks[row.position / kPanel], l));
-    }
-    for (int64_t r = 0; r < n; ++r) {
-      const Row& row = rows[r];
-      for (int64_t b = 0; b <= row.position / kPanel; ++b) {
-        blocks_[b] = cache.Block(row.sequence->blocks[b], l);
+    norm(layer.attention_norm);
+    Multiply(n, layer.qkv, qkv_.data(), ld_qkv, false);
+    for_rows(n, [&](int64_t first, int64_t count, int) {
+      for (int64_t r = first; r < first + count; ++r) {
+        products_.store_kv(shape_, rows[r].position, qkv_.data() + r * ld_qkv,
+                           cache.Block(rows[r].sequence->blocks[rows[r].position / kPanel], l));
       }
-      kernels_.attend(shape_, row.position, qkv_.data() + r * ld_qkv, blocks_.data(),
-                      attended_.data() + r * heads, scratch_.data());
-    }
-    kernels_.product(n, heads, hidden, attended_.data(), heads, layer.output.data(), x_.data(), ldx,
-                     true);
-    kernels_.rms_norm(n, hidden, epsilon, x_.data(), ldx, layer.mlp_norm.data(), normed_.data(),
-                      nullptr);
-    kernels_.product(n, hidden, 2 * inner, normed_.data(), hidden, layer.gate_up.data(),
-                     gate_up_.data(), ld_gate_up, false);
-    kernels_.swiglu(n, inner, gate_up_.data(), ld_gate_up, inner_.data());
-    kernels_.product(n, inner, hidden, inner_.data(), inner, layer.down.data(), x_.data(), ldx,
-                     true);
+    });
+    Attend(rows, l, cache);
+    for_rows(n, [&](int64_t first, int64_t count, int) {
+      prepare(first, count, heads, attended_.data() + first * heads, heads);
+    });
+    Multiply(n, layer.output, x_.data(), ldx, true);
+    norm(layer.mlp_norm);
+    Multiply(n, layer.gate_up, gate_up_.data(), ld_gate_up, false);
+    for_rows(n, [&](int64_t first, int64_t count, int thread) {
+      float* const activated = scratch_[thread].rows.data();
+      kernels_.swiglu(count, inner, gate_up_.data() + first * ld_gate_up, ld_gate_up, activated);
+      prepare(first, count, inner, activated, inner);
+    });
+    Multiply(n, layer.down, x_.data(), ldx, true);
   }
   const int64_t chosen = outputs.size(), ld_logits = RoundUp(config_.vocab_size, kPanel);
   if (static_cast<int64_t>(logits_.size()) < chosen * ld_logits) logits_.resize(chosen * ld_logits);
-  for (int64_t i = 0; i < chosen; ++i) {
-    kernels_.rms_norm(1, hidden, epsilon, x_.data() + outputs[i] * ldx, ldx, final_norm_.data(),
-                      normed_.data() + i * hidden, nullptr);
-  }
-  kernels_.product(chosen, hidden, config_.vocab_size, normed_.data(), hidden, unembedding_.data(),
-                   logits_.data(), ld_logits, false);
+  for_rows(chosen, [&](int64_t first, int64_t count, int thread) {
+    float* const normed = scratch_[thread].rows.data();
+    for (int64_t i = 0; i < count; ++i) {
+      kernels_.rms_norm(1, hidden, epsilon, x_.data() + outputs[first + i] * ldx, ldx,
+                        final_norm_.data(), normed + i * hidden, nullptr);
+    }
+    prepare(first, count, hidden, normed, hidden);
+  });
+  Multiply(chosen, unembedding_, logits_.data(), ld_logits, false);
 }
 
 }  // namespace sojourn::policy

@@ -7,20 +7,24 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "policy/kernels_formats.h"
+#include "policy/kernels_memory.h"
 #include "policy/kv_cache.h"
 #include "policy/model.h"
 #include "policy/model_kernels.h"
 #include "policy/rotary.h"
+#include "policy/thread_pool.h"
 
 namespace sojourn::policy {
 
 class EngineModel {
  public:
-  EngineModel(const Model& model, int64_t max_rows, int64_t max_context_tokens);
+  EngineModel(const Model& model, WeightFormat format, int64_t max_rows, int64_t max_context_tokens,
+              ThreadPool& pool);
 
   void SetWeights(const Model& model);  // of the same config
   const ModelConfig& config() const { return config_; }
-  int64_t kv_block_floats() const;
+  int64_t kv_block_bytes() const;  // of one layer
 
   struct Row {
     int32_t token;
@@ -28,7 +32,7 @@ class EngineModel {
     const KvSequence* sequence;  // has room reserved
   };
   // Writes the rows' keys and values to the cache, and computes the logits of rows[outputs[i]] for
-  // every i.
+  // every i. Rows of one sequence lie together, in order.
   void Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs, KvCache& cache);
   absl::Span<const float> logits(int64_t output) const {
     return {logits_.data() + output * RoundUp(config_.vocab_size, kPanel),
@@ -36,20 +40,45 @@ class EngineModel {
   }
 
  private:
+  struct Matrix {
+    int64_t k = 0, n = 0;
+    Bytes packed;
+  };
   struct Layer {
-    std::vector<float> attention_norm, qkv, output, mlp_norm, gate_up, down;
+    std::vector<float> attention_norm, mlp_norm;
+    Matrix qkv, output, gate_up, down;
+  };
+  // Up to kSpanRows rows of one sequence, which attend together.
+  struct Span {
+    int64_t first, count;
   };
 
+  void Pack(const std::vector<torch::Tensor>& weights, Matrix& matrix);
+  // c[rows, n] (+)= x[rows, k] matrix, x being in input_.
+  void Multiply(int64_t rows, const Matrix& matrix, float* c, int64_t ldc, bool accumulate);
+  void Attend(absl::Span<const Row> rows, int64_t layer, KvCache& cache);
+
   const Kernels& kernels_;
+  const FormatKernels& products_;
+  const WeightFormat format_;
   const ModelConfig config_;
   const RotaryTable angles_;
   const AttentionShape shape_;
+  ThreadPool& pool_;
   std::vector<Layer> layers_;
-  std::vector<float> embedding_, final_norm_, unembedding_;
-  // Activations of one pass, [max_rows, ...]; `x_` is the residual stream, its rows padded to
-  // panels.
-  std::vector<float> x_, normed_, qkv_, attended_, gate_up_, inner_, logits_, scratch_;
-  std::vector<const float*> blocks_;
+  std::vector<float> embedding_, final_norm_;
+  Matrix unembedding_;
+  // Activations of one pass, [max_rows, ...]; `x_` is the residual stream. Rows are padded to
+  // panels. `input_` is what the next product reads.
+  std::vector<float> x_, qkv_, attended_, gate_up_, logits_;
+  Bytes input_;
+  std::vector<Span> spans_;
+  struct Scratch {
+    std::vector<float> rows;  // a few rows of activations
+    Bytes attention;
+    std::vector<const std::byte*> blocks;
+  };
+  std::vector<Scratch> scratch_;  // per thread
 };
 
 }  // namespace sojourn::policy

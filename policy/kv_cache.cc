@@ -1,35 +1,21 @@
 #include "policy/kv_cache.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "policy/model_kernels.h"
 
 namespace sojourn::policy {
 
-namespace {
-
-constexpr int64_t kHugePage = int64_t{1} << 21;
-
-}  // namespace
-
-KvCache::KvCache(int64_t layers, int64_t block_floats)
+KvCache::KvCache(int64_t layers, int64_t block_bytes, int64_t max_blocks)
     : layers_(layers),
-      block_floats_(block_floats),
-      slab_blocks_(std::max<int64_t>(1, 2 * kHugePage / (layers * block_floats * sizeof(float)))) {}
+      block_bytes_(block_bytes),
+      max_blocks_(max_blocks),
+      slab_blocks_(std::max<int64_t>(1, 2 * Bytes::kHugePage / (layers * block_bytes))) {}
 
 int32_t KvCache::Allocate() {
   if (free_.empty()) {
-    const int64_t bytes = RoundUp(
-        slab_blocks_ * layers_ * block_floats_ * static_cast<int64_t>(sizeof(float)), kHugePage);
-    float* const slab = static_cast<float*>(std::aligned_alloc(kHugePage, bytes));
-    if (slab == nullptr) throw std::bad_alloc();
-    madvise(slab, bytes, MADV_HUGEPAGE);  // only advice: nothing depends on it
-    slabs_.emplace_back(slab);
-    std::memset(slab, 0, bytes);  // padding that is read, and masked afterwards, must hold numbers
+    slabs_.emplace_back(slab_blocks_ * layers_ * block_bytes_);
     const int32_t first = static_cast<int32_t>(references_.size());
     references_.resize(first + slab_blocks_, 0);
     for (int64_t i = slab_blocks_; i > 0; --i) free_.push_back(static_cast<int32_t>(first + i - 1));
@@ -40,20 +26,33 @@ int32_t KvCache::Allocate() {
   return block;
 }
 
+bool KvCache::NextIsShared(const KvSequence& sequence) const {
+  const int64_t next = sequence.length / kPanel;
+  return next < static_cast<int64_t>(sequence.blocks.size()) &&
+         references_[sequence.blocks[next]] > 1;
+}
+
+int64_t KvCache::BlocksFor(const KvSequence& sequence, int64_t tokens) const {
+  if (tokens == 0) return 0;
+  const int64_t blocks = RoundUp(sequence.length + tokens, kPanel) / kPanel;
+  return std::max<int64_t>(0, blocks - static_cast<int64_t>(sequence.blocks.size())) +
+         NextIsShared(sequence);
+}
+
 void KvCache::Reserve(KvSequence& sequence, int64_t tokens) {
-  const int64_t last = sequence.length / kPanel;  // the block of the next token
-  if (tokens > 0 && last < static_cast<int64_t>(sequence.blocks.size())) {
-    int32_t& block = sequence.blocks[last];
-    if (references_[block] > 1) {
-      const int32_t own = Allocate();
-      const float* from = Block(block, 0);
-      std::copy(from, from + layers_ * block_floats_, Block(own, 0));
-      --references_[block];
-      block = own;
-    }
+  if (tokens == 0) return;
+  if (NextIsShared(sequence)) {
+    int32_t& block = sequence.blocks[sequence.length / kPanel];
+    const int32_t own = Allocate();
+    std::memcpy(Block(own, 0), Block(block, 0), layers_ * block_bytes_);
+    --references_[block];
+    block = own;
   }
   while (static_cast<int64_t>(sequence.blocks.size()) * kPanel < sequence.length + tokens) {
-    sequence.blocks.push_back(Allocate());
+    // What an earlier sequence left in the padding would be read, if only to be weighed by zero.
+    const int32_t block = Allocate();
+    std::memset(Block(block, 0), 0, layers_ * block_bytes_);
+    sequence.blocks.push_back(block);
   }
 }
 

@@ -258,12 +258,17 @@ void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int6
   }
 }
 
-void StoreKv(const AttentionShape& shape, int64_t position, const float* qkv, float* block) {
+int64_t KvHeadBytes32(int64_t head_dim) {
+  return kPanel * (head_dim + ValueWidth(head_dim)) * static_cast<int64_t>(sizeof(float));
+}
+
+void StoreKv32(const AttentionShape& shape, int64_t position, const float* qkv, std::byte* bytes) {
+  float* block = reinterpret_cast<float*>(bytes);
   const int64_t dim = shape.head_dim, half = dim / 2, width = ValueWidth(dim),
                 slot = position % kPanel;
   const float* cos = shape.cos + position * half;
   const float* sin = shape.sin + position * half;
-  for (int64_t kv = 0; kv < shape.kv_heads; ++kv, block += KvBlockFloats(1, dim)) {
+  for (int64_t kv = 0; kv < shape.kv_heads; ++kv, block += kPanel * (dim + width)) {
     const float* k = qkv + (shape.heads + kv) * dim;
     const float* v = k + shape.kv_heads * dim;
     float* value = block + kPanel * dim + slot * width;
@@ -277,11 +282,12 @@ void StoreKv(const AttentionShape& shape, int64_t position, const float* qkv, fl
 
 // out[width] = weights[n] values[n, width], `Groups` x 8 columns at a time.
 template <int Groups>
-SOJOURN_INLINE void WeighValues(int64_t position, const float* weights, const float* const* blocks,
-                                int64_t offset, int64_t width, float* out) {
+SOJOURN_INLINE void WeighValues(int64_t position, const float* weights,
+                                const std::byte* const* blocks, int64_t offset, int64_t width,
+                                float* out) {
   V8 sums[2][Groups] = {};  // of even and odd positions: two chains hide the latency
   for (int64_t b = 0; b <= position; b += kPanel) {
-    const float* values = blocks[b / kPanel] + offset;
+    const float* values = reinterpret_cast<const float*>(blocks[b / kPanel]) + offset;
     const int64_t n = position + 1 - b < kPanel ? position + 1 - b : kPanel;
     int64_t j = 0;
     for (; j + 2 <= n; j += 2) {
@@ -300,22 +306,26 @@ SOJOURN_INLINE void WeighValues(int64_t position, const float* weights, const fl
   for (int g = 0; g < Groups; ++g) (sums[0][g] + sums[1][g]).Store(out + 8 * g);
 }
 
-void Attend(const AttentionShape& shape, int64_t position, const float* qkv,
-            const float* const* blocks, float* out, float* scratch) {
+int64_t AttendScratch32(int64_t head_dim, int64_t max_positions) {
+  return (head_dim + ValueWidth(head_dim) + RoundUp(max_positions, kPanel)) * sizeof(float);
+}
+
+void AttendOne(const AttentionShape& shape, int64_t kv_head, int64_t position, const float* qkv,
+               const std::byte* const* blocks, float* out, float* scratch) {
   const int64_t dim = shape.head_dim, half = dim / 2, width = ValueWidth(dim);
   const int64_t padded = RoundUp(position + 1, kPanel), per_kv = shape.heads / shape.kv_heads;
+  const int64_t offset = kv_head * kPanel * (dim + width);
   const int32_t seen = static_cast<int32_t>(position + 1);
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(dim));
   float* query = scratch;
   float* sums = query + dim;
   float* scores = sums + width;
-  for (int64_t head = 0; head < shape.heads; ++head) {
-    const int64_t offset = head / per_kv * KvBlockFloats(1, dim);
+  for (int64_t head = kv_head * per_kv; head < (kv_head + 1) * per_kv; ++head) {
     Rotate(qkv + head * dim, shape.cos + position * half, shape.sin + position * half, half, 1,
            scale, query);
     V best = Splat(kLowest);
     for (int64_t b = 0; b < padded; b += kPanel) {
-      const float* keys = blocks[b / kPanel] + offset;
+      const float* keys = reinterpret_cast<const float*>(blocks[b / kPanel]) + offset;
       V even[2] = {Zero(), Zero()}, odd[2] = {Zero(), Zero()};
       for (int64_t d = 0; d < dim; d += 2) {  // head_dim is even
         even[0] += Load(keys + d * kPanel) * query[d];
@@ -347,6 +357,15 @@ void Attend(const AttentionShape& shape, int64_t position, const float* qkv,
     }
     for (; d < width; d += 8) WeighValues<1>(position, scores, blocks, values + d, width, sums + d);
     for (d = 0; d < dim; ++d) out[head * dim + d] = sums[d] * inverse;
+  }
+}
+
+void Attend32(const AttentionShape& shape, int64_t kv_head, int64_t position, int64_t tokens,
+              const float* qkv, int64_t ldq, const std::byte* const* blocks, float* out,
+              int64_t ldo, std::byte* scratch) {
+  for (int64_t t = 0; t < tokens; ++t) {
+    AttendOne(shape, kv_head, position + t, qkv + t * ldq, blocks, out + t * ldo,
+              reinterpret_cast<float*>(scratch));
   }
 }
 

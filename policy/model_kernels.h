@@ -15,8 +15,8 @@
 
 namespace sojourn::policy {
 
-constexpr int64_t kPanel =
-    32;  // columns of a packed matrix that lie together; tokens of a KV block
+// Columns of a packed matrix that lie together; tokens of a KV block.
+constexpr int64_t kPanel = 32;
 constexpr int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 // Heads of an attention layer, and rotary angles: cosines and sines, [positions, head_dim / 2].
@@ -27,22 +27,12 @@ struct AttentionShape {
   int64_t row() const { return (heads + 2 * kv_heads) * head_dim; }  // of q, k and v of one token
 };
 
-// A KV block of one layer holds kPanel tokens: per KV head, keys as [head_dim, kPanel] (rotated)
-// and then values as [kPanel, ValueWidth(head_dim)].
 constexpr int64_t ValueWidth(int64_t head_dim) { return RoundUp(head_dim, 8); }
-constexpr int64_t KvBlockFloats(int64_t kv_heads, int64_t head_dim) {
-  return kv_heads * kPanel * (head_dim + ValueWidth(head_dim));
-}
 
 // Scratch for attention over sequences of at most `length` tokens, in floats.
 int64_t AttentionScratch(int64_t length, int64_t head_dim);
 
 struct Kernels {
-  // c[rows, n] (+)= a[rows, k] b[k, n], b packed by PackPanels. Rows of c are `ldc` >= RoundUp(n,
-  // kPanel) floats apart; the padding is written (with zeros, or what was there when accumulating).
-  void (*product)(int64_t rows, int64_t k, int64_t n, const float* a, int64_t lda,
-                  const float* packed, float* c, int64_t ldc, bool accumulate);
-
   // y = x * inverse_rms(x) * weight, rows of `width`, those of x `ldx` apart. `inverse` [rows] may
   // be null.
   void (*rms_norm)(int64_t rows, int64_t width, float epsilon, const float* x, int64_t ldx,
@@ -64,15 +54,6 @@ struct Kernels {
   void (*attention_backward)(const AttentionShape& shape, const int32_t* lengths, int64_t sequences,
                              const float* qkv, const float* out, const float* lse,
                              const float* dout, float* dqkv, float* scratch);
-
-  // One token against its own KV blocks. `store_kv` rotates and writes the token's key and value at
-  // `position` of `block` (its layer's part); `attend` rotates the query and reads positions
-  // 0..position.
-  void (*store_kv)(const AttentionShape& shape, int64_t position, const float* qkv, float* block);
-  // blocks[position / kPanel + 1]; out [heads * head_dim]; scratch: RoundUp(position + 1, kPanel) +
-  // head_dim + ValueWidth(head_dim).
-  void (*attend)(const AttentionShape& shape, int64_t position, const float* qkv,
-                 const float* const* blocks, float* out, float* scratch);
 
   // terms[i] = exp((logits[i] - max) * inverse_temperature), sums[i / 64] of 64 each. Returns max.
   float (*softmax_terms)(int64_t n, const float* logits, float inverse_temperature, float* terms,

@@ -5,6 +5,7 @@
 #ifndef SOJOURN_POLICY_MODEL_KERNELS_IMPL_H_
 #define SOJOURN_POLICY_MODEL_KERNELS_IMPL_H_
 
+#include "policy/kernels_formats.h"
 #include "policy/model_attention_impl.h"
 #include "policy/model_kernels.h"
 #include "policy/model_lanes.h"
@@ -21,16 +22,24 @@ void LastTile(int64_t rows, int64_t k, const float* a, int64_t lda, const float*
   }
 }
 
-void Product(int64_t rows, int64_t k, int64_t n, const float* a, int64_t lda, const float* packed,
-             float* c, int64_t ldc, bool accumulate) {
+int64_t InputBytes32(int64_t k) { return k * sizeof(float); }
+
+void Prepare32(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* input) {
+  for (int64_t row = 0; row < rows; ++row) {
+    __builtin_memcpy(input + row * InputBytes32(k), x + row * ldx, InputBytes32(k));
+  }
+}
+
+void Product32(int64_t rows, int64_t k, int64_t n, const std::byte* input, const std::byte* packed,
+               float* c, int64_t ldc, bool accumulate) {
+  const float* const a = reinterpret_cast<const float*>(input);
   for (int64_t column = 0; column < n; column += kPanel) {
-    const float* panel = packed + column * k;
+    const float* panel = reinterpret_cast<const float*>(packed) + column * k;
     int64_t r = 0;
     for (; r + kRows <= rows; r += kRows) {
-      Tile<kRows>(k, a + r * lda, lda, panel, c + r * ldc + column, ldc, accumulate);
+      Tile<kRows>(k, a + r * k, k, panel, c + r * ldc + column, ldc, accumulate);
     }
-    LastTile<kRows - 1>(rows - r, k, a + r * lda, lda, panel, c + r * ldc + column, ldc,
-                        accumulate);
+    LastTile<kRows - 1>(rows - r, k, a + r * k, k, panel, c + r * ldc + column, ldc, accumulate);
   }
 }
 
@@ -199,10 +208,17 @@ void ScoreBackward(int64_t rows, int64_t n, float* logits, const int64_t* target
 
 }  // namespace
 
+#define SOJOURN_STRING_OF(x) #x
+#define SOJOURN_STRING(x) SOJOURN_STRING_OF(x)
+
 extern const Kernels kTable;
-const Kernels kTable = {Product,   RmsNorm,           RmsNormBackward, SwiGlu, SwiGluBackward,
-                        Attention, AttentionBackward, StoreKv,         Attend, SoftmaxTerms,
-                        Score,     ScoreBackward};
+const Kernels kTable = {RmsNorm,           RmsNormBackward, SwiGlu, SwiGluBackward, Attention,
+                        AttentionBackward, SoftmaxTerms,    Score,  ScoreBackward};
+
+extern const FormatKernels kFloatTable;
+const FormatKernels kFloatTable = {
+    InputBytes32, Prepare32, Product32,       KvHeadBytes32,
+    StoreKv32,    Attend32,  AttendScratch32, "fp32, " SOJOURN_STRING(SOJOURN_KERNELS)};
 
 }  // namespace sojourn::policy::SOJOURN_KERNELS
 

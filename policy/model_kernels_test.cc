@@ -27,12 +27,6 @@ std::vector<float> All(const Kernels& kernels) {
   constexpr int64_t kRows = 17, kWidth = 45, kColumns = 70;
   const auto x = Floats(kRows * kWidth, 1), weight = Floats(kWidth, 2),
              dy = Floats(kRows * kWidth, 3);
-  std::vector<float> packed(RoundUp(kColumns, kPanel) * kWidth),
-      c(kRows * RoundUp(kColumns, kPanel));
-  PackPanels(Floats(kColumns * kWidth, 4).data(), kColumns, kWidth, packed.data());
-  kernels.product(kRows, kWidth, kColumns, x.data(), kWidth, packed.data(), c.data(),
-                  RoundUp(kColumns, kPanel), false);
-  keep(c);
   std::vector<float> y(x.size()), dx(x.size()), inverse(kRows), dweight(kWidth);
   kernels.rms_norm(kRows, kWidth, 1e-5f, x.data(), kWidth, weight.data(), y.data(), inverse.data());
   kernels.rms_norm_backward(kRows, kWidth, x.data(), weight.data(), inverse.data(), dy.data(),
@@ -55,17 +49,6 @@ std::vector<float> All(const Kernels& kernels) {
   kernels.attention_backward(shape, lengths, 3, qkv.data(), out.data(), lse.data(), dout.data(),
                              dqkv.data(), scratch.data());
   keep(out), keep(lse), keep(dqkv);
-
-  std::vector<float> block(2 * KvBlockFloats(2, 10));
-  const float* blocks[] = {block.data(), block.data() + KvBlockFloats(2, 10)};
-  for (int64_t t = 0; t < 40; ++t) {
-    kernels.store_kv(shape, t, qkv.data() + t * shape.row(),
-                     block.data() + t / kPanel * KvBlockFloats(2, 10));
-  }
-  std::vector<float> last(40);
-  kernels.attend(shape, 39, qkv.data() + 39 * shape.row(), blocks, last.data(), scratch.data());
-  keep(last);
-  for (int64_t i = 0; i < 40; ++i) EXPECT_NEAR(last[i], out[39 * 40 + i], 1e-5);
 
   std::vector<float> terms(kColumns), sums(2), logprobs(kRows), entropies(kRows);
   auto logits = Floats(kRows * kColumns, 10);
@@ -94,25 +77,6 @@ TEST(Kernels, InstructionSetsAgree) {
   if (fused.size() == 2) {
     for (size_t i = 0; i < fused[0].size(); ++i) {
       ASSERT_EQ(fused[0][i], fused[1][i]) << "bits differ at " << i;
-    }
-  }
-}
-
-TEST(Kernels, ARowOfAProductDoesNotDependOnTheOthers) {
-  constexpr int64_t kRows = 40, kDepth = 100, kColumns = 64;
-  const auto a = Floats(kRows * kDepth, 1);
-  std::vector<float> packed(kColumns * kDepth), whole(kRows * kColumns), part(kRows * kColumns);
-  PackPanels(Floats(kColumns * kDepth, 2).data(), kColumns, kDepth, packed.data());
-  CpuKernels().product(kRows, kDepth, kColumns, a.data(), kDepth, packed.data(), whole.data(),
-                       kColumns, false);
-  for (int64_t first = 0; first < kRows; ++first) {
-    for (int64_t rows = 1; first + rows <= kRows; ++rows) {
-      CpuKernels().product(rows, kDepth, kColumns, a.data() + first * kDepth, kDepth, packed.data(),
-                           part.data(), kColumns, false);
-      ASSERT_EQ(std::memcmp(part.data(), whole.data() + first * kColumns,
-                            rows * kColumns * sizeof(float)),
-                0)
-          << "rows " << first << " to " << first + rows;
     }
   }
 }

@@ -1,0 +1,142 @@
+#include "policy/kernels_formats.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+namespace sojourn::policy {
+
+namespace baseline {
+extern const FormatKernels kFloatTable, kQuantizedTables[2];
+}
+namespace avx2 {
+extern const FormatKernels kFloatTable, kQuantizedTables[2];
+}
+namespace avx512 {
+extern const FormatKernels kFloatTable, kQuantizedTables[2];
+}
+namespace avx512_bf16 {
+extern const FormatKernels kQuantizedTables[2];
+}
+namespace amx {
+extern const FormatKernels kQuantizedTables[2];
+}
+
+namespace {
+
+// Tiles are 8 KiB of registers per thread: Linux hands them out on demand (5.16 and later).
+bool AmxAllowed() {
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+bool HasAmx() {
+  static const bool has = [] {
+    unsigned a = 7, b, c = 0, d;  // CPUID leaf 7: EDX bits 22, 24, 25 are AMX's bf16, tile, int8
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    constexpr unsigned kAll = 1u << 22 | 1u << 24 | 1u << 25;
+    return (d & kAll) == kAll && AmxAllowed();
+  }();
+  return has;
+}
+
+constexpr int64_t kGroup = 64;  // values that share a scale in int8
+
+uint16_t Bf16(float x) {  // to the nearest, ties to even
+  uint32_t bits = std::bit_cast<uint32_t>(x);
+  if (x != x) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+float FromBf16(uint16_t x) { return std::bit_cast<float>(static_cast<uint32_t>(x) << 16); }
+
+// A panel is [k / 32][2 halves][16 pairs of k][16 columns][2].
+void PackBf16(const float* weight, int64_t columns, int64_t k, std::byte* packed) {
+  uint16_t* const to = reinterpret_cast<uint16_t*>(packed);
+  for (int64_t column = 0; column < columns; ++column) {
+    for (int64_t i = 0; i < k; ++i) {
+      to[(i / 32 * 2 + column / 16) * 512 + i % 32 / 2 * 32 + column % 16 * 2 + i % 2] =
+          Bf16(weight[column * k + i]);
+    }
+  }
+}
+
+// A panel is, per group of 64 of k: [2 halves][16 quadruples of k][16 columns][4] and 32 scales in
+// bf16, those of columns c and c + 16 beside each other.
+void PackInt8(const float* weight, int64_t columns, int64_t k, std::byte* packed) {
+  for (int64_t first = 0; first < k; first += kGroup, packed += 2048 + 64) {
+    int8_t* const to = reinterpret_cast<int8_t*>(packed);
+    uint16_t* const scales = reinterpret_cast<uint16_t*>(packed + 2048);
+    const int64_t n = std::min(kGroup, k - first);
+    for (int64_t column = 0; column < columns; ++column) {
+      const float* const from = weight + column * k + first;
+      float most = 0;
+      for (int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(from[i]));
+      const bool finite = std::all_of(from, from + n, [](float x) { return std::isfinite(x); });
+      const uint16_t scale = finite ? Bf16(most / 127) : Bf16(NAN);
+      scales[column % 16 * 2 + column / 16] = scale;
+      const float inverse = finite && most > 0 ? 1 / FromBf16(scale) : 0;
+      for (int64_t i = 0; i < n; ++i) {
+        const float rounded = finite ? std::nearbyint(from[i] * inverse) : 0;
+        to[column / 16 * 1024 + i / 4 * 64 + column % 16 * 4 + i % 4] =
+            static_cast<int8_t>(std::clamp(rounded, -127.0f, 127.0f));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+const FormatKernels* KernelsFor(WeightFormat format, const char* instruction_set) {
+  const bool quantized = format != WeightFormat::kFloat32;
+  const int index = format == WeightFormat::kInt8 ? 1 : 0;
+  const auto is = [&](const char* set) { return std::strcmp(instruction_set, set) == 0; };
+  if (is("amx") || is("avx512_bf16")) {
+    const bool has = quantized && KernelsFor("avx512") != nullptr &&
+                     __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
+    if (!has || (is("amx") && !HasAmx())) return nullptr;
+    return is("amx") ? &amx::kQuantizedTables[index] : &avx512_bf16::kQuantizedTables[index];
+  }
+  if (KernelsFor(instruction_set) == nullptr) return nullptr;
+  if (is("avx512")) return quantized ? &avx512::kQuantizedTables[index] : &avx512::kFloatTable;
+  if (is("avx2")) return quantized ? &avx2::kQuantizedTables[index] : &avx2::kFloatTable;
+  return quantized ? &baseline::kQuantizedTables[index] : &baseline::kFloatTable;
+}
+
+const FormatKernels& CpuKernels(WeightFormat format) {
+  for (const char* set : {"amx", "avx512_bf16", "avx512", "avx2"}) {
+    if (const FormatKernels* kernels = KernelsFor(format, set); kernels != nullptr) return *kernels;
+  }
+  return *KernelsFor(format, "baseline");
+}
+
+int64_t PanelBytes(WeightFormat format, int64_t k) {
+  switch (format) {
+    case WeightFormat::kFloat32:
+      return kPanel * k * static_cast<int64_t>(sizeof(float));
+    case WeightFormat::kBfloat16:
+      return RoundUp(k, 32) / 32 * 2048;
+    case WeightFormat::kInt8:
+      return RoundUp(k, kGroup) / kGroup * (2048 + 64);
+  }
+  return 0;
+}
+
+void PackWeights(WeightFormat format, const float* weight, int64_t n, int64_t k,
+                 std::byte* packed) {
+  if (format == WeightFormat::kFloat32) {
+    return PackPanels(weight, n, k, reinterpret_cast<float*>(packed));
+  }
+  const int64_t bytes = PanelBytes(format, k);
+  for (int64_t column = 0; column < n; column += kPanel, packed += bytes) {
+    std::memset(packed, 0, bytes);
+    const int64_t columns = std::min(kPanel, n - column);
+    (format == WeightFormat::kInt8 ? PackInt8 : PackBf16)(weight + column * k, columns, k, packed);
+  }
+}
+
+}  // namespace sojourn::policy

@@ -1,0 +1,23 @@
+// The tables of kernels_formats.h, compiled once per instruction set as model_kernels_impl.h is.
+#ifndef SOJOURN_POLICY_KERNELS_FORMATS_IMPL_H_
+#define SOJOURN_POLICY_KERNELS_FORMATS_IMPL_H_
+
+#include "policy/kernels_attention_impl.h"
+#include "policy/kernels_formats.h"
+#include "policy/kernels_product_impl.h"
+
+#define SOJOURN_STRING_OF(x) #x
+#define SOJOURN_STRING(x) SOJOURN_STRING_OF(x)
+
+namespace sojourn::policy::SOJOURN_KERNELS {
+
+extern const FormatKernels kQuantizedTables[2];
+const FormatKernels kQuantizedTables[2] = {
+    {InputBytes16, Prepare16, Product16, KvHeadBytes16, StoreKv16, Attend16, AttendScratch16,
+     "bf16, " SOJOURN_STRING(SOJOURN_KERNELS)},
+    {InputBytes8, Prepare8, Product8, KvHeadBytes16, StoreKv16, Attend16, AttendScratch16,
+     "int8, " SOJOURN_STRING(SOJOURN_KERNELS)}};
+
+}  // namespace sojourn::policy::SOJOURN_KERNELS
+
+#endif  // SOJOURN_POLICY_KERNELS_FORMATS_IMPL_H_
