@@ -17,6 +17,7 @@ struct Flags {
   std::string model, name, log_level = "info";
   serve::OpenAiOptions openai;
   serve::ModelServerOptions server;
+  policy::WeightFormat weights = policy::WeightFormat::kFloat32;
   int max_context_tokens = 0, threads = 1, metrics_port = -1, request_timeout_seconds = 600;
 };
 
@@ -26,6 +27,8 @@ absl::Status Run(Flags flags) {
   policy::EngineOptions engine;
   engine.slots = engine.max_episodes = flags.server.slots;
   engine.max_context_tokens = flags.max_context_tokens;
+  engine.weight_format = flags.weights;
+  engine.threads = flags.threads;
   auto loaded = serve::LoadServedModel(flags.model, flags.name, engine);
   if (!loaded.ok()) return loaded.status();
   const std::string name = loaded->served.name;
@@ -77,6 +80,13 @@ int main(int argc, char** argv) {
   app.add_option("--threads", flags.threads, "for the model")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
+  const std::map<std::string, policy::WeightFormat> formats = {
+      {"fp32", policy::WeightFormat::kFloat32},
+      {"bf16", policy::WeightFormat::kBfloat16},
+      {"int8", policy::WeightFormat::kInt8}};
+  app.add_option("--weights", flags.weights,
+                 "fp32, bf16 or int8: what the engine keeps and multiplies with; default: fp32")
+      ->transform(CLI::CheckedTransformer(formats).description(""));
   app.add_option("--slots", flags.server.slots, "answers decoded at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
