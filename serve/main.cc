@@ -25,7 +25,8 @@ absl::Status Run(Flags flags) {
   absl::Status status = InitLogging("serve", flags.log_level);
   if (!status.ok()) return status;
   policy::EngineOptions engine;
-  engine.slots = engine.max_episodes = flags.server.slots;
+  engine.slots = flags.server.slots;
+  engine.max_episodes = flags.server.slots + flags.server.max_kept;
   engine.max_context_tokens = flags.max_context_tokens;
   engine.weight_format = flags.weights;
   engine.threads = flags.threads;
@@ -94,6 +95,10 @@ int main(int argc, char** argv) {
                  "prompts that may wait for slots; one more is answered with 429")
       ->capture_default_str()
       ->check(CLI::Range(1, 65536));
+  app.add_option("--keep", flags.server.max_kept,
+                 "conversations whose keys and values wait for their next turn")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65536));
   app.add_option("--max-context-tokens", flags.max_context_tokens,
                  "prompt and answer together; default: as many as the model was made for")
       ->check(CLI::Range(2, 1 << 20));

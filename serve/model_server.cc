@@ -31,6 +31,7 @@ class Mailbox {
       all = std::move(piece);
       return;
     }
+    all.cached_tokens += piece.cached_tokens;
     all.text += piece.text;
     std::move(piece.tokens.begin(), piece.tokens.end(), std::back_inserter(all.tokens));
     all.finish = std::move(piece.finish);
@@ -90,9 +91,16 @@ struct Choice {
   std::shared_ptr<Mailbox> mailbox;
   int index = 0;
   int64_t episode = 0;
-  size_t taken = 0;  // tokens of the response that are in pieces
+  size_t taken = 0;           // tokens of the response that are in pieces
+  int64_t cached_tokens = 0;  // of the prompt
   Utf8Stream characters;
   StopStrings stops;
+};
+
+// A conversation that waits for its next turn.
+struct Kept {
+  int64_t episode = 0;
+  std::vector<int32_t> tokens;
 };
 
 class EngineThread : public ModelServer {
@@ -122,6 +130,10 @@ class EngineThread : public ModelServer {
   // Waits for work. The groups that can begin now, in their order; false: stop.
   bool WaitForWork(std::vector<Group>& groups);
   void Begin(const Group& group);
+  // The kept conversation that most of the prompt goes on from, if there is one.
+  std::optional<Kept> TakeKept(absl::Span<const int32_t> prompt);
+  // The choice's response is complete: its episode is kept, or closed.
+  void Leave(const Choice& choice, const policy::Response& response);
   void DropThoseOver();
   // The tokens of the choice's response that are new; true when the choice is complete.
   bool TakeNew(Choice& choice, const policy::Response& response, bool complete);
@@ -130,6 +142,7 @@ class EngineThread : public ModelServer {
   const policy::Tokenizer& tokenizer_;
   const std::unique_ptr<policy::Engine> engine_;
   std::list<Choice> live_;
+  std::list<Kept> kept_;  // the longest kept first
 
   mutable absl::Mutex mutex_;
   std::deque<Group> queue_ ABSL_GUARDED_BY(mutex_);
@@ -185,17 +198,59 @@ bool EngineThread::WaitForWork(std::vector<Group>& groups) {
   return true;
 }
 
+std::optional<Kept> EngineThread::TakeKept(absl::Span<const int32_t> prompt) {
+  auto best = kept_.end();
+  for (auto kept = kept_.begin(); kept != kept_.end(); ++kept) {
+    const size_t size = kept->tokens.size();
+    if (size < prompt.size() && (best == kept_.end() || size > best->tokens.size()) &&
+        std::equal(kept->tokens.begin(), kept->tokens.end(), prompt.begin())) {
+      best = kept;
+    }
+  }
+  if (best == kept_.end()) return std::nullopt;
+  std::optional<Kept> taken = std::move(*best);
+  kept_.erase(best);
+  return taken;
+}
+
+void EngineThread::Leave(const Choice& choice, const policy::Response& response) {
+  const auto& prompt = choice.request->prompts[choice.index / choice.request->n];
+  // Of several answers to one prompt, a next turn goes on from at most one.
+  if (options_.max_kept == 0 || choice.request->n > 1) return engine_->Close(choice.episode);
+  Kept kept{choice.episode, prompt};
+  kept.tokens.insert(kept.tokens.end(), response.tokens.begin(), response.tokens.end());
+  kept_.push_back(std::move(kept));
+  if (static_cast<int>(kept_.size()) > options_.max_kept) {
+    engine_->Close(kept_.front().episode);
+    kept_.pop_front();
+  }
+}
+
 void EngineThread::Begin(const Group& group) {
   const GenerationRequest& request = *group.request;
-  const auto episodes = engine_->OpenGroup(request.prompts[group.prompt], request.n);
-  if (!episodes.ok()) return group.mailbox->Fail(episodes.status());
+  const std::vector<int32_t>& prompt = request.prompts[group.prompt];
+  std::vector<int64_t> episodes;
+  int64_t cached_tokens = 0;
+  if (request.n == 1) {
+    if (const auto kept = TakeKept(prompt)) {
+      episodes = {kept->episode};
+      cached_tokens = static_cast<int64_t>(kept->tokens.size());
+    }
+  }
+  if (episodes.empty()) {
+    auto opened = engine_->OpenGroup(prompt, request.n);
+    if (!opened.ok()) return group.mailbox->Fail(opened.status());
+    episodes = *std::move(opened);
+  }
   for (int i = 0; i < request.n; ++i) {
     Choice choice{.request = group.request,
                   .mailbox = group.mailbox,
                   .index = group.prompt * request.n + i,
-                  .episode = (*episodes)[i],
+                  .episode = episodes[i],
+                  .cached_tokens = cached_tokens,
                   .stops = StopStrings(request.stop)};
     policy::ResponseRequest wanted;
+    if (cached_tokens > 0) wanted.prompt.assign(prompt.begin() + cached_tokens, prompt.end());
     wanted.sampling = request.sampling;
     wanted.max_tokens = request.max_tokens;
     wanted.stop_tokens = request.stop_tokens;
@@ -216,7 +271,8 @@ void EngineThread::DropThoseOver() {
 
 bool EngineThread::TakeNew(Choice& choice, const policy::Response& response, bool complete) {
   if (choice.taken == response.tokens.size()) return false;
-  Piece piece{.choice = choice.index};
+  Piece piece{.choice = choice.index,
+              .cached_tokens = choice.taken == 0 ? choice.cached_tokens : 0};
   while (choice.taken < response.tokens.size() && !choice.stops.matched().has_value()) {
     const size_t t = choice.taken++;
     const int32_t token = response.tokens[t];
@@ -258,7 +314,11 @@ void EngineThread::Run() {
       const policy::Response* response =
           is_complete ? found->second : engine_->running(choice.episode);
       if (response == nullptr || !TakeNew(choice, *response, is_complete)) return false;
-      engine_->Close(choice.episode);
+      if (is_complete) {
+        Leave(choice, *response);
+      } else {
+        engine_->Close(choice.episode);
+      }
       return true;
     });
   }

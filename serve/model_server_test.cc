@@ -18,7 +18,7 @@ class ModelServerTest : public ::testing::Test {
       : tokenizer_(*policy::Tokenizer::Load("models/base/tokenizer.json")),
         stop_token_(tokenizer_->SpecialId("<|im_end|>")) {}
 
-  void Start(ModelServerOptions options = {.slots = 4, .max_queued = 3}) {
+  void Start(ModelServerOptions options = {.slots = 4, .max_queued = 3, .max_kept = 0}) {
     server_ = ModelServer::Start(std::make_unique<EchoEngine>(control_, stop_token_), *tokenizer_,
                                  options);
   }
@@ -47,6 +47,7 @@ class ModelServerTest : public ::testing::Test {
         all[piece.choice].text += piece.text;
         for (auto& token : piece.tokens) all[piece.choice].tokens.push_back(token);
         all[piece.choice].finish = piece.finish;
+        all[piece.choice].cached_tokens += piece.cached_tokens;
       }
     }
   }
@@ -125,7 +126,7 @@ TEST_F(ModelServerTest, PiecesAreWholeCharacters) {
 }
 
 TEST_F(ModelServerTest, AFullQueueRefusesAndLaterTakesAgain) {
-  Start({.slots = 1, .max_queued = 2});
+  Start({.slots = 1, .max_queued = 2, .max_kept = 0});
   control_.Hold();
   const auto running = Submit(Request("one"));
   control_.AwaitHeldStep();
@@ -143,7 +144,7 @@ TEST_F(ModelServerTest, AFullQueueRefusesAndLaterTakesAgain) {
 }
 
 TEST_F(ModelServerTest, ACancelledGenerationFreesItsSlots) {
-  Start({.slots = 2, .max_queued = 2});
+  Start({.slots = 2, .max_queued = 2, .max_kept = 0});
   control_.Hold();
   GenerationRequest request = Request("one");
   request.n = 2;
@@ -180,7 +181,7 @@ TEST_F(ModelServerTest, AnEngineFailureFailsWhatIsUnderWayOnly) {
 }
 
 TEST_F(ModelServerTest, StoppingFailsWhatWaitsAndOutlivesItsCallers) {
-  Start({.slots = 1, .max_queued = 2});
+  Start({.slots = 1, .max_queued = 2, .max_kept = 0});
   control_.Hold();
   const auto running = Submit(Request("one"));
   control_.AwaitHeldStep();
@@ -191,6 +192,35 @@ TEST_F(ModelServerTest, StoppingFailsWhatWaitsAndOutlivesItsCallers) {
   server_.reset();
   EXPECT_TRUE(absl::IsUnavailable(running->Next(absl::InfiniteFuture()).status()));
   EXPECT_TRUE(absl::IsUnavailable(queued->Next(absl::InfiniteFuture()).status()));
+}
+
+TEST_F(ModelServerTest, AConversationGoesOnFromWhatIsKept) {
+  Start({.slots = 4, .max_queued = 3, .max_kept = 2});
+  const auto say = [&](const std::vector<int32_t>& prompt) {
+    GenerationRequest request = Request("");
+    request.prompts = {prompt};
+    const Piece piece = Finish(*Submit(request))[0];
+    return std::pair(piece.text, piece.cached_tokens);
+  };
+  // Hears what follows only, because the rest was kept: the prompt, and its echo up to the stop.
+  const auto next_turn = [&](std::vector<int32_t> conversation, const std::string& more) {
+    const std::vector<int32_t> said = conversation, told = tokenizer_->Encode(more);
+    conversation.insert(conversation.end(), said.begin(), said.end());
+    conversation.push_back(stop_token_);
+    conversation.insert(conversation.end(), told.begin(), told.end());
+    return conversation;
+  };
+  const auto one = tokenizer_->Encode("one"), two = tokenizer_->Encode("two"),
+             three = tokenizer_->Encode("three");
+  EXPECT_EQ(say(one), std::pair(std::string("one"), int64_t{0}));
+  EXPECT_EQ(say(next_turn(one, " and")),
+            std::pair(std::string(" and"), static_cast<int64_t>(2 * one.size() + 1)));
+  EXPECT_EQ(say(one).second, 0) << "nothing follows, so it is read again";
+  say(two);
+  say(three);  // the oldest ones are no longer kept
+  EXPECT_EQ(say(next_turn(one, " and")).second, 0);
+  EXPECT_GT(say(next_turn(three, " and")).second, 0);
+  control_.AwaitOpen(2);
 }
 
 TEST_F(ModelServerTest, RefusesWhatCouldNeverRun) {

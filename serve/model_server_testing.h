@@ -1,4 +1,5 @@
-// An engine without a model, for tests: it says the prompt again, token by token, and then stops.
+// An engine without a model, for tests: it says again, token by token, what it was told last, and
+// then stops.
 #ifndef SOJOURN_SERVE_MODEL_SERVER_TESTING_H_
 #define SOJOURN_SERVE_MODEL_SERVER_TESTING_H_
 
@@ -83,7 +84,9 @@ class EchoEngine : public policy::Engine {
   }
   absl::Status Respond(int64_t episode, policy::ResponseRequest request) override {
     Episode& asked = episodes_.at(episode);
+    if (!request.prompt.empty()) asked.prompt = request.prompt;
     asked.request = std::move(request);
+    asked.response = {};
     asked.response.episode = episode;
     asked.active = true;
     return absl::OkStatus();

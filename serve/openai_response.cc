@@ -104,12 +104,13 @@ Json TokenIds(const std::vector<GeneratedToken>& tokens) {
   return ids;
 }
 
-Json Usage(const AnswerContext& context, int64_t completion_tokens) {
+Json Usage(const AnswerContext& context, int64_t completion_tokens, int64_t cached_tokens) {
   int64_t prompt_tokens = 0;
   for (const auto& prompt : context.prompts) prompt_tokens += prompt.size();
   return {{"prompt_tokens", prompt_tokens},
           {"completion_tokens", completion_tokens},
-          {"total_tokens", prompt_tokens + completion_tokens}};
+          {"total_tokens", prompt_tokens + completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", cached_tokens}}}};
 }
 
 Json Head(const AnswerContext& context, bool chunk) {
@@ -130,6 +131,7 @@ std::string AnswerWriter::Events(const std::vector<Piece>& pieces) {
   for (const Piece& piece : pieces) {
     ChoiceState& choice = choices_[piece.choice];
     completion_tokens_ += piece.tokens.size();
+    cached_tokens_ += piece.cached_tokens;
     const int prompt = PromptOf(piece.choice);
     const bool opens = !std::exchange(choice.opened, true);
     const std::string* echo =
@@ -174,7 +176,7 @@ std::string AnswerWriter::LastEvents() {
   if (context_.options.include_usage) {
     Json chunk = Head(context_, true);
     chunk["choices"] = Json::array();
-    chunk["usage"] = Usage(context_, completion_tokens_);
+    chunk["usage"] = Usage(context_, completion_tokens_, cached_tokens_);
     events = Event(chunk);
   }
   return events + "data: [DONE]\n\n";
@@ -187,6 +189,7 @@ std::string AnswerWriter::ErrorEvent(const absl::Status& status) {
 void AnswerWriter::Add(std::vector<Piece> pieces) {
   for (Piece& piece : pieces) {
     completion_tokens_ += piece.tokens.size();
+    cached_tokens_ += piece.cached_tokens;
     Piece& all = choices_[piece.choice].all;
     all.text += piece.text;
     std::move(piece.tokens.begin(), piece.tokens.end(), std::back_inserter(all.tokens));
@@ -224,7 +227,7 @@ std::string AnswerWriter::Whole() const {
     }
     entries.push_back(std::move(entry));
   }
-  answer["usage"] = Usage(context_, completion_tokens_);
+  answer["usage"] = Usage(context_, completion_tokens_, cached_tokens_);
   if (options.return_token_ids && context_.chat) {
     answer["prompt_token_ids"] = context_.prompts.front();
   }

@@ -53,7 +53,7 @@ class AnswerWriter {
   const AnswerContext& context_;
   const policy::Tokenizer& tokenizer_;
   std::map<int, ChoiceState> choices_;
-  int64_t completion_tokens_ = 0;
+  int64_t completion_tokens_ = 0, cached_tokens_ = 0;
 };
 
 std::string ModelsBody(const std::string& model, int64_t created, int64_t max_context_tokens);

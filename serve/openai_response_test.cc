@@ -29,7 +29,10 @@ class OpenAiResponseTest : public ::testing::Test {
     const std::vector<int32_t> ids = tokenizer_->Encode("a\xC3\xA9");
     EXPECT_EQ(ids.size(), 3u);
     const TokenLogprob other{ids[1], -2.5};
-    return {{.choice = 0, .text = "a", .tokens = {{ids[0], -0.5, {{ids[0], -0.5}, other}}}},
+    return {{.choice = 0,
+             .text = "a",
+             .tokens = {{ids[0], -0.5, {{ids[0], -0.5}, other}}},
+             .cached_tokens = 2},
             {.choice = 0, .text = "", .tokens = {{ids[1], -1}}},
             {.choice = 0, .text = "\xC3\xA9", .tokens = {{ids[2], -2}}},
             {.choice = 0, .tokens = {{end_, -3}}, .finish = Finish{Finish::kStop, end_}}};
@@ -62,7 +65,10 @@ TEST_F(OpenAiResponseTest, AChatAnswerHasOpenAisShape) {
   EXPECT_EQ(answer["created"], 123);
   EXPECT_EQ(answer["model"], "m");
   EXPECT_EQ(answer["usage"],
-            json({{"prompt_tokens", 3}, {"completion_tokens", 4}, {"total_tokens", 7}}));
+            json({{"prompt_tokens", 3},
+                  {"completion_tokens", 4},
+                  {"total_tokens", 7},
+                  {"prompt_tokens_details", {{"cached_tokens", 2}}}}));
   EXPECT_FALSE(answer.contains("prompt_token_ids"));
   const json& choice = answer["choices"][0];
   EXPECT_EQ(choice["message"]["role"], "assistant");

@@ -64,7 +64,7 @@ class OpenAiServerTest : public ::testing::Test {
   }
 
   // The model says again what the last message or the prompt says.
-  void Start(OpenAiOptions options, ModelServerOptions server = {.slots = 4, .max_queued = 3}) {
+  void Start(OpenAiOptions options, ModelServerOptions server = {.slots = 4, .max_queued = 3, .max_kept = 0}) {
     openai_.reset();
     const int32_t stop = tokenizer_->SpecialId("<|im_end|>");
     model_server_ =
@@ -239,7 +239,7 @@ TEST_F(OpenAiServerTest, ARequestThatDoesNotArriveInTimeGets408) {
 }
 
 TEST_F(OpenAiServerTest, AFullQueueGets429) {
-  Start({}, {.slots = 1, .max_queued = 1});
+  Start({}, {.slots = 1, .max_queued = 1, .max_kept = 0});
   control_.Hold();
   RawClient running(openai_->port()), waiting(openai_->port());
   running.Send(Raw({{"prompt", "one"}}));

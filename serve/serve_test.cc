@@ -193,6 +193,24 @@ TEST_F(ServeTest, ACompletionGoesOnFromItsTokens) {
   EXPECT_EQ(both["choices"][1]["token_ids"], json(tokens.begin() + 5, tokens.begin() + 12));
 }
 
+TEST_F(ServeTest, AConversationThatGoesOnIsReadFromItsEnd) {
+  json prompt = Post("/v1/chat/completions", Chat({{"max_tokens", 1}, {"return_token_ids", true}}))
+                    ["prompt_token_ids"];
+  const json first = Post("/v1/completions", {{"prompt", prompt}, {"seed", 6}, {"max_tokens", 30},
+                                              {"return_token_ids", true}});
+  json longer = prompt;
+  for (const json& token : first["choices"][0]["token_ids"]) longer.push_back(token);
+  const size_t kept = longer.size();
+  for (const int token : {201, 1, 87}) longer.push_back(token);
+  json request = {{"prompt", longer}, {"seed", 7}, {"max_tokens", 20}, {"return_token_ids", true}};
+  const json next = Post("/v1/completions", request);
+  EXPECT_EQ(next["usage"]["prompt_tokens_details"]["cached_tokens"], kept);
+  request["n"] = 2;  // several are read anew
+  const json anew = Post("/v1/completions", request);
+  EXPECT_EQ(anew["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
+  EXPECT_EQ(next["choices"][0]["token_ids"], anew["choices"][0]["token_ids"]);
+}
+
 TEST_F(ServeTest, AStopStringCutsTheText) {
   json request = Chat({{"temperature", 0}, {"max_tokens", 40}});
   const std::string text =
