@@ -64,7 +64,9 @@ class FakeEngine : public policy::Engine {
   FakeEngine(policy::EngineOptions options, Answer answer)
       : options_(options), answer_(std::move(answer)) {}
 
-  absl::Status SetModel(std::shared_ptr<const policy::Model>) override { return absl::OkStatus(); }
+  absl::Status SetModel(std::shared_ptr<const policy::Model>, policy::CachePolicy) override {
+    return absl::OkStatus();
+  }
   absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt, int n) override {
     if (live_.size() + n > static_cast<size_t>(options_.max_episodes))
       return absl::ResourceExhaustedError("too many");

@@ -2,52 +2,62 @@
 
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <map>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "policy/engine_model.h"
 #include "policy/kv_cache.h"
 #include "policy/sampler.h"
+#include "policy/thread_pool.h"
 
 namespace sojourn::policy {
 namespace {
+
+constexpr int kMaxAlternatives = 64;
 
 // A prompt that several episodes begin with. Read once; then each member shares its blocks, and
 // draws its first token from the same logits.
 struct Prompt {
   std::vector<int32_t> tokens;
   KvSequence cache;              // of what is read so far; empty again once the members have it
-  std::vector<int64_t> members;  // not closed
+  int64_t once_read = 0;         // tokens that were in the cache at some time
+  std::vector<int64_t> members;  // not closed, and their first token not drawn
   std::vector<float> logits;     // of the next token; empty until the prompt is read
   bool scheduled = false;        // in the step that is being prepared
+
+  int64_t unread() const { return static_cast<int64_t>(tokens.size()) - cache.length; }
 };
 
 struct Episode {
   int64_t id = 0;
   std::shared_ptr<Prompt> prompt;  // until the first token of the first response is drawn
-  KvSequence cache;
-  std::vector<int32_t> unread;  // tokens of the context that are not in the cache yet
-  bool active = false;          // a response is under way: waiting or in a slot
+  std::vector<int32_t> tokens;     // the context
+  KvSequence cache;                // of its first tokens
+  int64_t once_read = 0;           // tokens that were in the cache at some time
+  int64_t last_used = 0;           // in steps
+  bool active = false;             // a response is under way: waiting or in a slot
   ResponseRequest request;
   Response response;
 
-  int64_t context_tokens() const {
-    const bool joint = prompt != nullptr && prompt->logits.empty();
-    return joint ? prompt->tokens.size() : cache.length + unread.size();
-  }
+  bool reads_prompt() const { return prompt != nullptr && prompt->logits.empty(); }
+  int64_t unread() const { return static_cast<int64_t>(tokens.size()) - cache.length; }
 };
 
 class CpuEngine : public Engine {
  public:
-  CpuEngine(const Model& model, const EngineOptions& options)
+  CpuEngine(const Model& model, const EngineOptions& options, int64_t blocks)
       : options_(options),
+        context_limit_(std::min<int64_t>(options.max_context_tokens, blocks * kPanel)),
         pool_(options.threads),
-        model_(model, options.weight_format, options.slots + options.prefill_chunk,
-               options.max_context_tokens, pool_),
-        cache_(model.config().num_hidden_layers, model_.kv_block_bytes(), 1 << 30) {}
+        model_(model, options.weight_format, options.slots + options.prefill_chunk, context_limit_,
+               pool_),
+        cache_(model.config().num_hidden_layers, model_.kv_block_bytes(), blocks),
+        samplers_(options.threads) {}
 
-  absl::Status SetModel(std::shared_ptr<const Model> model) override;
+  absl::Status SetModel(std::shared_ptr<const Model> model, CachePolicy cache) override;
   absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt, int n) override;
   void Close(int64_t id) override;
   absl::Status Respond(int64_t id, ResponseRequest request) override;
@@ -59,24 +69,35 @@ class CpuEngine : public Engine {
   }
   int64_t context_tokens(int64_t id) const override {
     const auto found = episodes_.find(id);
-    return found == episodes_.end() ? 0 : found->second.context_tokens();
+    return found == episodes_.end() ? 0 : found->second.tokens.size();
   }
-  EngineStats stats() const override { return stats_; }
+  EngineStats stats() const override;
 
  private:
   absl::Status CheckTokens(absl::Span<const int32_t> tokens) const;
+  void Admit();
   void PrepareRows();
-  void AddRows(absl::Span<const int32_t> tokens, KvSequence& sequence);
+  // Adds the next n tokens to the step.
+  void AddRows(absl::Span<const int32_t> tokens, int64_t n, KvSequence& cache, int64_t& once_read);
+  // Makes room for `blocks`, by dropping the cache of episodes without a response, then of waiting
+  // ones, then of those in slots behind `slot`. False when that is not enough.
+  bool MakeRoom(int64_t blocks, size_t slot);
+  // Drops the keys and values of an episode that is in no slot; false when there are none. Those of
+  // a prompt stay while another of its members is in a slot.
+  bool Drop(Episode& episode);
+  void DropAll();
+  bool InSlot(const Prompt* prompt) const;
   // Hands a prompt that is now read to its members.
   void FinishPrompt(Prompt& prompt, absl::Span<const float> logits);
-  // Draws the episode's next token; true when that completes its response.
-  absl::StatusOr<bool> Draw(Episode& episode, absl::Span<const float> logits);
+  // The episode's next token; true when that completes its response.
+  bool TakeToken(Episode& episode, SampledToken drawn);
 
   const EngineOptions options_;
+  const int64_t context_limit_;
   ThreadPool pool_;
   EngineModel model_;
   KvCache cache_;
-  Sampler sampler_;
+  std::vector<Sampler> samplers_;        // per thread
   std::map<int64_t, Episode> episodes_;  // nodes stay in place
   int64_t next_id_ = 0;
   std::deque<Episode*> waiting_;
@@ -89,21 +110,33 @@ class CpuEngine : public Engine {
     Episode* episode;
     Prompt* prompt;
   };
+  struct Draw {
+    Episode* episode;
+    absl::Span<const float> logits;
+    absl::StatusOr<SampledToken> drawn{SampledToken{}};
+  };
   std::vector<EngineModel::Row> rows_;
   std::vector<int32_t> output_rows_;
   std::vector<Output> outputs_;
+  std::vector<Draw> draws_;
 };
 
-absl::Status CpuEngine::SetModel(std::shared_ptr<const Model> model) {
-  if (!episodes_.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot change the model while ",
-                                                      episodes_.size(),
-                                                      " episodes are open: close them first"));
+absl::Status CpuEngine::SetModel(std::shared_ptr<const Model> model, CachePolicy cache) {
+  if (cache == CachePolicy::kRefuse && !episodes_.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cannot change the model while ", episodes_.size(),
+        " episodes are open: close them first, or say what becomes of their keys and values"));
   }
   if (ModelConfigJson(model->config()) != ModelConfigJson(model_.config())) {
     return absl::InvalidArgumentError("the new model has another config than the engine's");
   }
   model_.SetWeights(*model);
+  if (cache == CachePolicy::kRebuild) {
+    DropAll();
+    for (auto& [id, episode] : episodes_) {
+      if (episode.prompt != nullptr) episode.prompt->logits.clear();
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -122,10 +155,10 @@ absl::StatusOr<std::vector<int64_t>> CpuEngine::OpenGroup(absl::Span<const int32
   if (n <= 0) return absl::InvalidArgumentError(absl::StrCat("a group needs episodes, got ", n));
   if (tokens.empty()) return absl::InvalidArgumentError("a group's prompt is empty");
   if (absl::Status valid = CheckTokens(tokens); !valid.ok()) return valid;
-  if (static_cast<int64_t>(tokens.size()) + 1 > options_.max_context_tokens) {
+  if (static_cast<int64_t>(tokens.size()) + 1 > context_limit_) {
     return absl::OutOfRangeError(absl::StrCat("a prompt of ", tokens.size(),
                                               " tokens and one more do not fit in a context of ",
-                                              options_.max_context_tokens));
+                                              context_limit_));
   }
   if (static_cast<int64_t>(episodes_.size()) + n > options_.max_episodes) {
     return absl::ResourceExhaustedError(absl::StrCat(episodes_.size(), " episodes are open; ", n,
@@ -140,6 +173,7 @@ absl::StatusOr<std::vector<int64_t>> CpuEngine::OpenGroup(absl::Span<const int32
     Episode& episode = episodes_[id];
     episode.id = id;
     episode.prompt = prompt;
+    episode.tokens = prompt->tokens;
   }
   return prompt->members;
 }
@@ -170,6 +204,10 @@ absl::Status CpuEngine::Respond(int64_t id, ResponseRequest request) {
     return absl::InvalidArgumentError(
         absl::StrCat("max_tokens: expected 1 or more, got ", request.max_tokens));
   }
+  if (request.alternatives < 0 || request.alternatives > kMaxAlternatives) {
+    return absl::InvalidArgumentError(absl::StrCat("alternatives: expected 0 to ", kMaxAlternatives,
+                                                   ", got ", request.alternatives));
+  }
   if (absl::Status valid = ValidateSampling(request.sampling); !valid.ok()) return valid;
   if (absl::Status valid = CheckTokens(request.prompt); !valid.ok()) return valid;
   if ((episode.prompt != nullptr) != request.prompt.empty()) {
@@ -179,13 +217,13 @@ absl::Status CpuEngine::Respond(int64_t id, ResponseRequest request) {
                            " answers its group's prompt first: the request's must be empty")
             : absl::StrCat("episode ", id, ": the request's prompt is empty"));
   }
-  const int64_t needed = episode.context_tokens() + request.prompt.size() + 1;
-  if (needed > options_.max_context_tokens) {
-    return absl::OutOfRangeError(absl::StrCat(
-        "episode ", id, ": ", needed, " tokens with one of response, but the context holds ",
-        options_.max_context_tokens));
+  const int64_t needed = episode.tokens.size() + request.prompt.size() + 1;
+  if (needed > context_limit_) {
+    return absl::OutOfRangeError(
+        absl::StrCat("episode ", id, ": ", needed,
+                     " tokens with one of response, but the context holds ", context_limit_));
   }
-  episode.unread.insert(episode.unread.end(), request.prompt.begin(), request.prompt.end());
+  episode.tokens.insert(episode.tokens.end(), request.prompt.begin(), request.prompt.end());
   episode.request = std::move(request);
   episode.response = {};
   episode.response.episode = id;
@@ -194,9 +232,88 @@ absl::Status CpuEngine::Respond(int64_t id, ResponseRequest request) {
   return absl::OkStatus();
 }
 
-void CpuEngine::AddRows(absl::Span<const int32_t> tokens, KvSequence& sequence) {
-  cache_.Reserve(sequence, tokens.size());
-  for (const int32_t token : tokens) rows_.push_back({token, sequence.length++, &sequence});
+bool CpuEngine::InSlot(const Prompt* prompt) const {
+  return std::any_of(slots_.begin(), slots_.end(),
+                     [&](const Episode* episode) { return episode->prompt.get() == prompt; });
+}
+
+bool CpuEngine::Drop(Episode& episode) {
+  const bool joint = episode.reads_prompt() && !InSlot(episode.prompt.get());
+  KvSequence& cache = joint ? episode.prompt->cache : episode.cache;
+  const bool any = !cache.blocks.empty();
+  cache_.Release(cache);
+  return any;
+}
+
+void CpuEngine::DropAll() {
+  for (auto& [id, episode] : episodes_) {
+    cache_.Release(episode.cache);
+    if (episode.prompt != nullptr) {
+      cache_.Release(episode.prompt->cache);
+      episode.prompt->scheduled = false;
+    }
+  }
+}
+
+bool CpuEngine::MakeRoom(int64_t blocks, size_t slot) {
+  while (cache_.free_blocks() < blocks) {
+    Episode* oldest = nullptr;
+    for (auto& [id, episode] : episodes_) {
+      const bool droppable = !episode.active && !episode.cache.blocks.empty();
+      if (droppable && (oldest == nullptr || episode.last_used < oldest->last_used)) {
+        oldest = &episode;
+      }
+    }
+    if (oldest != nullptr) {
+      cache_.Release(oldest->cache);
+      continue;
+    }
+    if (std::any_of(waiting_.rbegin(), waiting_.rend(), [&](Episode* e) { return Drop(*e); })) {
+      continue;
+    }
+    if (slots_.size() <= slot + 1) return false;
+    Episode* const youngest = slots_.back();
+    slots_.pop_back();
+    waiting_.push_front(youngest);
+    ++stats_.preemptions;
+    Drop(*youngest);
+  }
+  return true;
+}
+
+// A response waits until its tokens and the next one fit beside those under way.
+void CpuEngine::Admit() {
+  const auto needs = [&](const Episode& episode) {
+    const Prompt* const prompt = episode.prompt.get();
+    if (prompt == nullptr) return cache_.BlocksFor(episode.cache, episode.unread() + 1);
+    return cache_.BlocksFor(prompt->cache, prompt->logits.empty() ? prompt->unread() : 0);
+  };
+  while (!waiting_.empty() && static_cast<int>(slots_.size()) < options_.slots) {
+    Episode* const next = waiting_.front();
+    waiting_.pop_front();
+    if (!slots_.empty() && (next->prompt == nullptr || !InSlot(next->prompt.get()))) {
+      int64_t blocks = needs(*next);
+      const Prompt* last = nullptr;  // a group's members mostly lie together
+      for (const Episode* episode : slots_) {
+        if (episode->prompt == nullptr || episode->prompt.get() != last) blocks += needs(*episode);
+        last = episode->prompt.get();
+      }
+      if (!MakeRoom(blocks, slots_.size())) {
+        waiting_.push_front(next);
+        return;
+      }
+    }
+    slots_.push_back(next);
+  }
+}
+
+void CpuEngine::AddRows(absl::Span<const int32_t> tokens, int64_t n, KvSequence& cache,
+                        int64_t& once_read) {
+  cache_.Reserve(cache, n);
+  for (const int32_t token : tokens.subspan(cache.length, n)) {
+    rows_.push_back({token, cache.length++, &cache});
+  }
+  once_read = std::max(once_read, cache.length);
 }
 
 void CpuEngine::PrepareRows() {
@@ -204,112 +321,139 @@ void CpuEngine::PrepareRows() {
   output_rows_.clear();
   outputs_.clear();
   int64_t left = options_.prefill_chunk;  // prompt tokens that still go into this step
-  for (Episode* episode : slots_) {
+  for (size_t slot = 0; slot < slots_.size(); ++slot) {
+    Episode* const episode = slots_[slot];
     Prompt* const prompt = episode->prompt.get();
-    if (prompt != nullptr) {
-      const int64_t unread = prompt->tokens.size() - prompt->cache.length;
-      if (!prompt->logits.empty() || prompt->scheduled || left == 0) continue;
-      const int64_t n = std::min(left, unread);
-      AddRows(absl::MakeConstSpan(prompt->tokens).subspan(prompt->cache.length, n), prompt->cache);
-      prompt->scheduled = true;
+    episode->last_used = stats_.decode_steps;
+    if (prompt != nullptr && (!prompt->logits.empty() || prompt->scheduled)) continue;
+    const std::vector<int32_t>& tokens = prompt != nullptr ? prompt->tokens : episode->tokens;
+    KvSequence& cache = prompt != nullptr ? prompt->cache : episode->cache;
+    int64_t& once_read = prompt != nullptr ? prompt->once_read : episode->once_read;
+    const int64_t unread = prompt != nullptr ? prompt->unread() : episode->unread();
+    // A token that was just drawn takes no part in the budget for prompts.
+    const bool decoding = unread == 1 && !episode->response.tokens.empty();
+    const int64_t n = decoding ? 1 : std::min(left, unread);
+    if (n == 0 || !MakeRoom(cache_.BlocksFor(cache, n), slot)) continue;
+    if (!decoding) {
+      const int64_t again = std::clamp<int64_t>(once_read - cache.length, 0, n);
       left -= n;
-      stats_.prompt_tokens += n;
-      if (n < unread) continue;
-      outputs_.push_back({nullptr, prompt});
-    } else {
-      const bool decoding =
-          !episode->response.tokens.empty();  // then its last token is what is unread
-      const int64_t unread = episode->unread.size(), n = decoding ? 1 : std::min(left, unread);
-      if (n == 0) continue;
-      AddRows(absl::MakeConstSpan(episode->unread).subspan(0, n), episode->cache);
-      episode->unread.erase(episode->unread.begin(), episode->unread.begin() + n);
-      if (!decoding) {
-        left -= n;
-        stats_.prompt_tokens += n;
-      }
-      if (n < unread) continue;
-      outputs_.push_back({episode, nullptr});
+      stats_.recomputed_tokens += again;
+      stats_.prompt_tokens += n - again;
     }
+    AddRows(tokens, n, cache, once_read);
+    if (prompt != nullptr) prompt->scheduled = true;
+    if (n < unread) continue;
+    outputs_.push_back({prompt != nullptr ? nullptr : episode, prompt});
     output_rows_.push_back(static_cast<int32_t>(rows_.size()) - 1);
   }
 }
 
 void CpuEngine::FinishPrompt(Prompt& prompt, absl::Span<const float> logits) {
   prompt.logits.assign(logits.begin(), logits.end());
-  for (const int64_t id : prompt.members) episodes_.at(id).cache = cache_.Share(prompt.cache);
+  for (const int64_t id : prompt.members) {
+    Episode& member = episodes_.at(id);
+    member.cache = cache_.Share(prompt.cache);
+    member.once_read = prompt.once_read;
+    member.last_used = stats_.decode_steps;
+  }
   stats_.shared_prompt_tokens += prompt.tokens.size() * (prompt.members.size() - 1);
   cache_.Release(prompt.cache);
 }
 
-absl::StatusOr<bool> CpuEngine::Draw(Episode& episode, absl::Span<const float> logits) {
+bool CpuEngine::TakeToken(Episode& episode, SampledToken drawn) {
   Response& response = episode.response;
   const ResponseRequest& request = episode.request;
-  const double uniform = Random(request.key.With(response.tokens.size())).Uniform();
-  const auto drawn = sampler_.Sample(logits, request.sampling, uniform);
-  if (!drawn.ok()) return drawn.status();
-  response.tokens.push_back(drawn->token);
-  response.logprobs.push_back(drawn->logprob);
-  episode.unread.push_back(drawn->token);
+  response.tokens.push_back(drawn.token);
+  response.logprobs.push_back(drawn.logprob);
+  response.model_logprobs.push_back(drawn.model_logprob);
+  if (request.alternatives > 0) response.alternatives.push_back(std::move(drawn.alternatives));
+  episode.tokens.push_back(drawn.token);
   ++stats_.decoded_tokens;
   response.stopped = std::find(request.stop_tokens.begin(), request.stop_tokens.end(),
-                               drawn->token) != request.stop_tokens.end();
+                               drawn.token) != request.stop_tokens.end();
+  if (request.stop != nullptr && request.stop(drawn.token)) response.stopped = true;
   return response.stopped || static_cast<int>(response.tokens.size()) >= request.max_tokens ||
-         episode.context_tokens() >= options_.max_context_tokens;
+         static_cast<int64_t>(episode.tokens.size()) >= context_limit_;
 }
 
-absl::StatusOr<std::vector<Response>> CpuEngine::Step() {
-  while (!waiting_.empty() && static_cast<int>(slots_.size()) < options_.slots) {
-    slots_.push_back(waiting_.front());
-    waiting_.pop_front();
-  }
+absl::StatusOr<std::vector<Response>> CpuEngine::Step() try {
+  Admit();
   PrepareRows();
   if (!rows_.empty()) {
     model_.Forward(rows_, output_rows_, cache_);
     ++stats_.decode_steps;
   }
-  std::vector<Response> done;
-  const auto draw = [&](Episode& episode, absl::Span<const float> logits) -> absl::Status {
-    const auto complete = Draw(episode, logits);
-    if (!complete.ok()) return complete.status();
-    if (*complete) {
-      episode.active = false;
-      done.push_back(std::move(episode.response));
-    }
-    return absl::OkStatus();
-  };
+  draws_.clear();
   for (size_t i = 0; i < outputs_.size(); ++i) {
     if (outputs_[i].prompt != nullptr) {
       FinishPrompt(*outputs_[i].prompt, model_.logits(i));
-    } else if (absl::Status drawn = draw(*outputs_[i].episode, model_.logits(i)); !drawn.ok()) {
-      return drawn;
+    } else {
+      draws_.push_back({outputs_[i].episode, model_.logits(i)});
     }
   }
   for (Episode* episode : slots_) {
     if (episode->prompt == nullptr) continue;
-    const std::shared_ptr<Prompt> prompt = episode->prompt;
-    prompt->scheduled = false;
-    if (prompt->logits.empty()) continue;
-    episode->prompt = nullptr;
-    std::erase(prompt->members, episode->id);
-    if (absl::Status drawn = draw(*episode, prompt->logits); !drawn.ok()) return drawn;
+    episode->prompt->scheduled = false;
+    if (!episode->reads_prompt()) draws_.push_back({episode, episode->prompt->logits});
+  }
+  pool_.For(draws_.size(), [&](int64_t i, int thread) {
+    const ResponseRequest& request = draws_[i].episode->request;
+    const RandomKey key = request.key.With(draws_[i].episode->response.tokens.size());
+    draws_[i].drawn = samplers_[thread].Sample(draws_[i].logits, request.sampling,
+                                               Random(key).Uniform(), request.alternatives);
+  });
+  std::vector<Response> done;
+  for (Draw& draw : draws_) {
+    if (!draw.drawn.ok()) return draw.drawn.status();
+    Episode& episode = *draw.episode;
+    if (episode.prompt != nullptr) {
+      std::erase(episode.prompt->members, episode.id);
+      episode.prompt = nullptr;
+    }
+    if (TakeToken(episode, *std::move(draw.drawn))) {
+      episode.active = false;
+      done.push_back(std::move(episode.response));
+    }
   }
   std::erase_if(slots_, [](const Episode* episode) { return !episode->active; });
   return done;
+} catch (const std::bad_alloc&) {
+  DropAll();  // what the step had begun to write is not to be trusted
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the system has no memory for more keys and values: a kv_cache_tokens of less than ",
+      cache_.max_blocks() * kPanel, " keeps fewer"));
+}
+
+EngineStats CpuEngine::stats() const {
+  EngineStats stats = stats_;
+  stats.kv_cache_tokens = cache_.used_blocks() * kPanel;
+  stats.kv_cache_tokens_max = cache_.max_blocks() * kPanel;
+  stats.running = slots_.size();
+  stats.waiting = waiting_.size();
+  return stats;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(std::shared_ptr<const Model> model,
-                                                       EngineOptions options) {
+                                                       EngineOptions options) try {
+  const auto fault = [](const char* name, const auto& expected, int64_t value) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("engine option ", name, ": expected ", expected, ", got ", value));
+  };
   const std::pair<const char*, int> counts[] = {{"slots", options.slots},
                                                 {"prefill_chunk", options.prefill_chunk},
                                                 {"max_context_tokens", options.max_context_tokens},
                                                 {"max_episodes", options.max_episodes}};
   for (const auto& [name, value] : counts) {
-    if (value < 1 || value > 1 << 20) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("engine option ", name, ": expected 1 to ", 1 << 20, ", got ", value));
-    }
+    if (value < 1 || value > 1 << 20) return fault(name, absl::StrCat("1 to ", 1 << 20), value);
+  }
+  if (options.threads < 1 || options.threads > 256) {
+    return fault("threads", "1 to 256", options.threads);
+  }
+  if (options.kv_cache_tokens != 0 && options.kv_cache_tokens < kPanel) {
+    return fault("kv_cache_tokens", absl::StrCat("0 (no limit) or ", kPanel, " and more"),
+                 options.kv_cache_tokens);
   }
   if (options.max_context_tokens > model->config().max_position_embeddings) {
     return absl::InvalidArgumentError(
@@ -317,7 +461,14 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(std::shared_ptr<const Mod
                      " is more than the model's max_position_embeddings, ",
                      model->config().max_position_embeddings));
   }
-  return std::make_unique<CpuEngine>(*model, options);
+  const int64_t all = RoundUp(options.max_context_tokens, kPanel) / kPanel * options.max_episodes;
+  const int64_t blocks =
+      options.kv_cache_tokens == 0 ? all : std::min(all, options.kv_cache_tokens / kPanel);
+  return std::make_unique<CpuEngine>(*model, options, blocks);
+} catch (const std::bad_alloc&) {
+  return absl::ResourceExhaustedError("the system has no memory for the engine's weights");
+} catch (const std::exception& error) {
+  return absl::InternalError(absl::StrCat("the engine's weights: ", error.what()));
 }
 
 }  // namespace sojourn::policy

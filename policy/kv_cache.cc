@@ -18,6 +18,7 @@ int32_t KvCache::Allocate() {
     slabs_.emplace_back(slab_blocks_ * layers_ * block_bytes_);
     const int32_t first = static_cast<int32_t>(references_.size());
     references_.resize(first + slab_blocks_, 0);
+    free_.reserve(references_.size());  // Release takes no memory
     for (int64_t i = slab_blocks_; i > 0; --i) free_.push_back(static_cast<int32_t>(first + i - 1));
   }
   const int32_t block = free_.back();

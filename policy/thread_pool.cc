@@ -58,8 +58,9 @@ void ThreadPool::For(int64_t pieces, Work work) {
 }
 
 void ThreadPool::Help(int thread) {
-  while (!ending_) {
-    const uint32_t loops = loops_.load();
+  for (;;) {
+    const uint32_t loops = loops_.load();  // first, so that no news is slept through
+    if (ending_) return;
     if (TakePiece(thread)) continue;
     int spins = 0;
     while (spins < kSpins && loops_.load(std::memory_order_relaxed) == loops) {

@@ -35,5 +35,12 @@ TEST(ThreadPool, ALoopSeesWhatTheLastOneWrote) {
   EXPECT_EQ(values, std::vector<int64_t>(64, 1));
 }
 
+TEST(ThreadPool, EndsAtAnyMoment) {
+  for (int i = 0; i < 500; ++i) {
+    ThreadPool pool(3);
+    if (i % 2 == 0) pool.For(4, [](int64_t, int) {});
+  }
+}
+
 }  // namespace
 }  // namespace sojourn::policy
