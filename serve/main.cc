@@ -18,6 +18,7 @@ struct Flags {
   serve::OpenAiOptions openai;
   serve::ModelServerOptions server;
   policy::WeightFormat weights = policy::WeightFormat::kFloat32;
+  int64_t kv_cache_tokens = 0;
   int max_context_tokens = 0, threads = 1, metrics_port = -1, request_timeout_seconds = 600;
 };
 
@@ -29,6 +30,7 @@ absl::Status Run(Flags flags) {
   engine.max_episodes = flags.server.slots + flags.server.max_kept;
   engine.max_context_tokens = flags.max_context_tokens;
   engine.weight_format = flags.weights;
+  engine.kv_cache_tokens = flags.kv_cache_tokens;
   engine.threads = flags.threads;
   auto loaded = serve::LoadServedModel(flags.model, flags.name, engine);
   if (!loaded.ok()) return loaded.status();
@@ -43,7 +45,12 @@ absl::Status Run(Flags flags) {
   }
   auto& running = metrics.Gauge("sojourn_serve_running", "Choices that the engine decodes");
   auto& queued = metrics.Gauge("sojourn_serve_queued", "Prompts that wait for slots");
-  auto& steps = metrics.Gauge("sojourn_serve_decode_steps", "Engine steps so far");
+  auto& kv_tokens = metrics.Gauge("sojourn_serve_kv_cache_tokens",
+                                  "Tokens that the cache's blocks in use have room for");
+  auto& kv_tokens_max =
+      metrics.Gauge("sojourn_serve_kv_cache_tokens_max", "Tokens that all its blocks have room for");
+  auto& preemptions = metrics.Counter("sojourn_serve_preemptions_total",
+                                      "Answers put back for lack of room in the cache");
 
   const auto tokenizer = loaded->served.tokenizer;
   const auto server =
@@ -60,7 +67,9 @@ absl::Status Run(Flags flags) {
     const serve::ModelServerStats stats = server->stats();
     running.Set(stats.running);
     queued.Set(stats.queued);
-    steps.Set(static_cast<double>(stats.engine.decode_steps));
+    kv_tokens.Set(static_cast<double>(stats.engine.kv_cache_tokens));
+    kv_tokens_max.Set(static_cast<double>(stats.engine.kv_cache_tokens_max));
+    preemptions.Increment(static_cast<double>(stats.engine.preemptions) - preemptions.Value());
   } while (!WaitForShutdown(absl::Seconds(1)));
   spdlog::info("stops: asked to");
   (*openai)->Stop();
@@ -102,6 +111,13 @@ int main(int argc, char** argv) {
   app.add_option("--max-context-tokens", flags.max_context_tokens,
                  "prompt and answer together; default: as many as the model was made for")
       ->check(CLI::Range(2, 1 << 20));
+  app.add_option("--kv-cache-tokens", flags.kv_cache_tokens,
+                 "keys and values are kept for at most so many tokens; default: slots times context")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 40));
+  app.add_flag("--processed-logprobs", flags.server.processed_logprobs,
+               "log-probabilities of the distribution tokens are drawn from (temperature, top_k and "
+               "top_p applied), as training needs them; default: the model's own")
+      ->default_val(false);
   app.add_option("--request-timeout", flags.request_timeout_seconds,
                  "seconds until a request that is not answered gets 504")
       ->capture_default_str()

@@ -95,6 +95,7 @@ struct Choice {
   int64_t cached_tokens = 0;  // of the prompt
   Utf8Stream characters;
   StopStrings stops;
+  std::string text;  // that is not in pieces yet
 };
 
 // A conversation that waits for its next turn.
@@ -135,8 +136,10 @@ class EngineThread : public ModelServer {
   // The choice's response is complete: its episode is kept, or closed.
   void Leave(const Choice& choice, const policy::Response& response);
   void DropThoseOver();
-  // The tokens of the choice's response that are new; true when the choice is complete.
-  bool TakeNew(Choice& choice, const policy::Response& response, bool complete);
+  // The engine's stop function: true when the choice's text has a stop string.
+  bool HearToken(Choice& choice, int32_t token) const;
+  // Delivers what is new of the choice.
+  void TakeNew(Choice& choice, const policy::Response& response, bool complete);
 
   const ModelServerOptions options_;
   const policy::Tokenizer& tokenizer_;
@@ -243,20 +246,22 @@ void EngineThread::Begin(const Group& group) {
     episodes = *std::move(opened);
   }
   for (int i = 0; i < request.n; ++i) {
-    Choice choice{.request = group.request,
-                  .mailbox = group.mailbox,
-                  .index = group.prompt * request.n + i,
-                  .episode = episodes[i],
-                  .cached_tokens = cached_tokens,
-                  .stops = StopStrings(request.stop)};
+    Choice& choice = live_.emplace_back(Choice{.request = group.request,
+                                               .mailbox = group.mailbox,
+                                               .index = group.prompt * request.n + i,
+                                               .episode = episodes[i],
+                                               .cached_tokens = cached_tokens,
+                                               .stops = StopStrings(request.stop)});
     policy::ResponseRequest wanted;
     if (cached_tokens > 0) wanted.prompt.assign(prompt.begin() + cached_tokens, prompt.end());
     wanted.sampling = request.sampling;
     wanted.max_tokens = request.max_tokens;
     wanted.stop_tokens = request.stop_tokens;
     wanted.key = RandomKey(request.seed).With(choice.index);
+    wanted.alternatives = request.top_logprobs;
+    // A choice stays where it is in the list, and its response ends before it does.
+    wanted.stop = [this, &choice](int32_t token) { return HearToken(choice, token); };
     const absl::Status asked = engine_->Respond(choice.episode, std::move(wanted));
-    live_.push_back(std::move(choice));
     if (!asked.ok()) group.mailbox->Fail(asked);
   }
 }
@@ -269,30 +274,37 @@ void EngineThread::DropThoseOver() {
   });
 }
 
-bool EngineThread::TakeNew(Choice& choice, const policy::Response& response, bool complete) {
-  if (choice.taken == response.tokens.size()) return false;
+bool EngineThread::HearToken(Choice& choice, int32_t token) const {
+  const auto& stop_tokens = choice.request->stop_tokens;
+  if (std::find(stop_tokens.begin(), stop_tokens.end(), token) != stop_tokens.end()) return true;
+  choice.text += choice.stops.Push(choice.characters.Push(tokenizer_.Decode({&token, 1})));
+  return choice.stops.matched().has_value();
+}
+
+void EngineThread::TakeNew(Choice& choice, const policy::Response& response, bool complete) {
+  if (choice.taken == response.tokens.size()) return;
   Piece piece{.choice = choice.index,
               .cached_tokens = choice.taken == 0 ? choice.cached_tokens : 0};
-  while (choice.taken < response.tokens.size() && !choice.stops.matched().has_value()) {
-    const size_t t = choice.taken++;
-    const int32_t token = response.tokens[t];
-    piece.tokens.push_back({.token = token, .logprob = response.logprobs[t]});
-    const bool stop_token = response.stopped && choice.taken == response.tokens.size();
-    if (!stop_token) {
-      piece.text += choice.stops.Push(choice.characters.Push(tokenizer_.Decode({&token, 1})));
+  const auto& logprobs =
+      options_.processed_logprobs ? response.logprobs : response.model_logprobs;
+  for (size_t& t = choice.taken; t < response.tokens.size(); ++t) {
+    GeneratedToken token{.token = response.tokens[t], .logprob = logprobs[t]};
+    if (!response.alternatives.empty()) token.top = response.alternatives[t];
+    piece.tokens.push_back(std::move(token));
+  }
+  if (complete) {
+    choice.text += choice.stops.Push(choice.characters.Flush());
+    if (const auto& stop = choice.stops.matched()) {
+      piece.finish = Finish{Finish::kStop, *stop};
+    } else if (response.stopped) {
+      piece.finish = Finish{Finish::kStop, response.tokens.back()};
+    } else {
+      piece.finish = Finish{Finish::kLength, {}};
     }
+    choice.text += choice.stops.Flush();
   }
-  if (complete) piece.text += choice.stops.Push(choice.characters.Flush());
-  if (choice.stops.matched().has_value()) {
-    piece.finish = Finish{Finish::kStop, *choice.stops.matched()};
-  } else if (complete) {
-    piece.text += choice.stops.Flush();
-    piece.finish = response.stopped ? Finish{Finish::kStop, response.tokens.back()}
-                                    : Finish{Finish::kLength, {}};
-  }
-  const bool done = piece.finish.has_value();
+  piece.text = std::exchange(choice.text, "");
   choice.mailbox->Put(std::move(piece));
-  return done;
 }
 
 void EngineThread::Run() {
@@ -313,13 +325,9 @@ void EngineThread::Run() {
       const bool is_complete = found != complete.end();
       const policy::Response* response =
           is_complete ? found->second : engine_->running(choice.episode);
-      if (response == nullptr || !TakeNew(choice, *response, is_complete)) return false;
-      if (is_complete) {
-        Leave(choice, *response);
-      } else {
-        engine_->Close(choice.episode);
-      }
-      return true;
+      if (response != nullptr) TakeNew(choice, *response, is_complete);
+      if (is_complete) Leave(choice, *response);
+      return is_complete;
     });
   }
   const absl::Status stopping = absl::UnavailableError("the server is stopping");

@@ -37,15 +37,11 @@ struct GenerationRequest {
   int top_logprobs = 0;
 };
 
-struct TokenLogprob {
-  int32_t token = 0;
-  float logprob = 0;
-};
-
 struct GeneratedToken {
   int32_t token = 0;
-  float logprob = 0;
-  std::vector<TokenLogprob> top;  // the most likely ones, `top_logprobs` of them
+  float logprob = 0;  // which one: ModelServerOptions
+  // The model's most likely ones, `top_logprobs` of them, best first.
+  std::vector<policy::TokenLogprob> top;
 };
 
 struct Finish {
@@ -80,6 +76,9 @@ struct ModelServerOptions {
   int slots = 32;        // choices under way at once
   int max_queued = 128;  // prompts that wait for slots
   int max_kept = 32;     // conversations; the engine's max_episodes must be slots and these
+  // Tokens' log-probabilities are of the distribution they were drawn from, after temperature,
+  // top-k and top-p; else of the model's own.
+  bool processed_logprobs = false;
 };
 
 struct ModelServerStats {

@@ -75,6 +75,17 @@ TEST_F(ModelServerTest, AnswersEveryChoiceOfEveryPrompt) {
   }
 }
 
+TEST_F(ModelServerTest, LogprobsAreTheModelsOwnOrOfTheDraw) {
+  Start();
+  GenerationRequest request = Request("north");
+  request.top_logprobs = 1;
+  const GeneratedToken own = Finish(*Submit(request))[0].tokens[1];
+  EXPECT_EQ(own.logprob, -1);
+  EXPECT_THAT(own.top, ::testing::ElementsAre(policy::TokenLogprob{own.token, -1}));
+  Start({.processed_logprobs = true});
+  EXPECT_EQ(Finish(*Submit(request))[0].tokens[1].logprob, -0.5);
+}
+
 TEST_F(ModelServerTest, MaxTokensCutsOff) {
   Start();
   GenerationRequest request = Request("go to the red ball");

@@ -59,13 +59,13 @@ class EchoControl {
   size_t open_ = 0;
 };
 
-// The log-probability of token t of a response is -t.
+// The model's log-probability of token t of a response is -t, that of the draw half of it.
 class EchoEngine : public policy::Engine {
  public:
   EchoEngine(EchoControl& control, int32_t stop_token)
       : control_(control), stop_token_(stop_token) {}
 
-  absl::Status SetModel(std::shared_ptr<const policy::Model>) override {
+  absl::Status SetModel(std::shared_ptr<const policy::Model>, policy::CachePolicy) override {
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt,
@@ -100,9 +100,12 @@ class EchoEngine : public policy::Engine {
       const size_t t = response.tokens.size();
       const int32_t token = t < episode.prompt.size() ? episode.prompt[t] : stop_token_;
       response.tokens.push_back(token);
-      response.logprobs.push_back(-static_cast<float>(t));
+      response.model_logprobs.push_back(-static_cast<float>(t));
+      response.logprobs.push_back(-static_cast<float>(t) / 2);
+      if (episode.request.alternatives > 0) response.alternatives.push_back({{token, -1}});
       const auto& stops = episode.request.stop_tokens;
       response.stopped = std::find(stops.begin(), stops.end(), token) != stops.end();
+      response.stopped |= episode.request.stop(token);
       if (response.stopped || static_cast<int>(t) + 1 == episode.request.max_tokens) {
         episode.active = false;
         done.push_back(std::move(response));

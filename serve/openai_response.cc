@@ -54,7 +54,7 @@ Json ChatLogprobs(const TokenTexts& texts, const std::vector<GeneratedToken>& to
   for (const GeneratedToken& token : tokens) {
     Json entry = ChatLogprob(texts, token.token, token.logprob);
     Json& top = entry["top_logprobs"] = Json::array();
-    for (const TokenLogprob& one : token.top) {
+    for (const policy::TokenLogprob& one : token.top) {
       top.push_back(ChatLogprob(texts, one.token, one.logprob));
     }
     content.push_back(std::move(entry));
@@ -73,7 +73,7 @@ Json CompletionLogprobs(const TokenTexts& texts, const std::vector<GeneratedToke
     characters += CountCharacters(texts.Shown(token.token));
     logprobs.push_back(token.logprob);
     Json likely = Json::object();
-    for (const TokenLogprob& one : token.top) likely[texts.Shown(one.token)] = one.logprob;
+    for (const policy::TokenLogprob& one : token.top) likely[texts.Shown(one.token)] = one.logprob;
     likely[name] = token.logprob;  // the sampled one is always among them
     top.push_back(alternatives ? std::move(likely) : Json(nullptr));
     names.push_back(name);

@@ -28,7 +28,7 @@ class OpenAiResponseTest : public ::testing::Test {
   std::vector<Piece> Pieces() {
     const std::vector<int32_t> ids = tokenizer_->Encode("a\xC3\xA9");
     EXPECT_EQ(ids.size(), 3u);
-    const TokenLogprob other{ids[1], -2.5};
+    const policy::TokenLogprob other{ids[1], -2.5};
     return {{.choice = 0,
              .text = "a",
              .tokens = {{ids[0], -0.5, {{ids[0], -0.5}, other}}},

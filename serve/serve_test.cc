@@ -122,14 +122,20 @@ policy::Response Direct(const policy::SamplingParameters& sampling, uint64_t see
 TEST_F(ServeTest, GreedyTokensAreTheEngines) {
   const json answer = Post("/v1/chat/completions",
                            Chat({{"temperature", 0}, {"max_tokens", 40}, {"logprobs", true},
-                                 {"return_token_ids", true}, {"model", "tiny"}}));
+                                 {"top_logprobs", 3}, {"return_token_ids", true},
+                                 {"model", "tiny"}}));
   const policy::Response direct = Direct({.temperature = 0}, 0, 0, 40);
   const json& choice = answer["choices"][0];
   EXPECT_EQ(choice["token_ids"], json(direct.tokens));
   EXPECT_EQ(choice["finish_reason"], direct.stopped ? "stop" : "length");
   ASSERT_EQ(choice["logprobs"]["content"].size(), direct.tokens.size());
   for (size_t t = 0; t < direct.tokens.size(); ++t) {
-    EXPECT_EQ(choice["logprobs"]["content"][t]["logprob"].get<float>(), direct.logprobs[t]);
+    const json& entry = choice["logprobs"]["content"][t];
+    EXPECT_EQ(entry["logprob"].get<float>(), direct.model_logprobs[t]);
+    ASSERT_EQ(entry["top_logprobs"].size(), 3u);
+    EXPECT_EQ(entry["top_logprobs"][0]["token"], entry["token"]) << "greedy takes the likeliest";
+    EXPECT_EQ(entry["top_logprobs"][0]["logprob"], entry["logprob"]);
+    EXPECT_LT(entry["top_logprobs"][1]["logprob"], entry["logprob"]);
   }
   EXPECT_EQ(answer["usage"]["completion_tokens"], direct.tokens.size());
   EXPECT_EQ(answer["usage"]["prompt_tokens"], answer["prompt_token_ids"].size());

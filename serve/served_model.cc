@@ -1,5 +1,6 @@
 #include "serve/served_model.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -53,6 +54,12 @@ absl::StatusOr<LoadedModel> LoadServedModel(const std::string& path, const std::
                                            : folder.parent_path().filename().string();
   served.tokenizer = tokenizer;
   served.max_context_tokens = options.max_context_tokens;
+  if (options.kv_cache_tokens > 0) {
+    served.max_context_tokens = static_cast<int>(
+        std::min<int64_t>(options.max_context_tokens, options.kv_cache_tokens));
+  } else {  // conversations that are kept take what is left
+    options.kv_cache_tokens = int64_t{options.slots} * options.max_context_tokens;
+  }
   const int32_t start = tokenizer->SpecialId("<|im_start|>"),
                 end = tokenizer->SpecialId("<|im_end|>");
   if (end >= 0) served.eos_tokens.push_back(end);

@@ -16,8 +16,8 @@ struct LoadedModel {
   std::unique_ptr<policy::Engine> engine;
 };
 
-// `options.max_context_tokens` 0: as many as the model was made for. `name` empty: the path's last
-// part.
+// `options.max_context_tokens` 0: as many as the model was made for. `options.kv_cache_tokens` 0:
+// for every slot. `name` empty: the path's last part.
 absl::StatusOr<LoadedModel> LoadServedModel(const std::string& path, const std::string& name,
                                             policy::EngineOptions options);
 
