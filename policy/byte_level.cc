@@ -1,22 +1,32 @@
 #include "policy/byte_level.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
-#include <map>
-
-#include "absl/strings/str_cat.h"
+#include "policy/pretokenizer_unicode.h"
 
 namespace sojourn::policy {
 namespace {
 
-std::string Utf8(int code_point) {  // below U+0800
-  if (code_point < 0x80) return std::string(1, static_cast<char>(code_point));
-  return {static_cast<char>(0xC0 | code_point >> 6), static_cast<char>(0x80 | (code_point & 0x3F))};
+// The byte for each character of the alphabet, -1 for others.
+const std::array<int16_t, 0x180>& Bytes() {
+  static const auto* const bytes = [] {
+    auto* result = new std::array<int16_t, 0x180>;
+    result->fill(-1);
+    for (int byte = 0; byte < 256; ++byte)
+      (*result)[CodePoint(ByteAlphabet()[byte].data())] = static_cast<int16_t>(byte);
+    return result;
+  }();
+  return *bytes;
 }
 
-size_t CharacterBytes(unsigned char first) {
-  return first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+// False where the text has another character; `result` is then a part.
+bool Read(std::string_view text, std::string* result) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t size = Utf8Unit(text.substr(at)).size;
+    const uint32_t c = size == 0 ? kMostCodePoint : CodePoint(text.data() + at);
+    if (c >= Bytes().size() || Bytes()[c] < 0) return false;
+    *result += static_cast<char>(Bytes()[c]);
+    at += size;
+  }
+  return true;
 }
 
 }  // namespace
@@ -28,7 +38,7 @@ const std::array<std::string, 256>& ByteAlphabet() {
     for (int byte = 0; byte < 256; ++byte) {
       const bool itself =
           (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-      (*result)[byte] = Utf8(itself ? byte : next++);
+      AppendUtf8(itself ? byte : next++, &(*result)[byte]);
     }
     return result;
   }();
@@ -41,63 +51,14 @@ std::string ToAlphabet(std::string_view bytes) {
   return text;
 }
 
+bool IsInAlphabet(std::string_view text) {
+  std::string bytes;
+  return Read(text, &bytes);
+}
+
 std::string FromAlphabet(std::string_view text) {
-  static const auto* const bytes = [] {
-    auto* result = new std::map<std::string, char, std::less<>>;
-    for (int byte = 0; byte < 256; ++byte)
-      (*result)[ByteAlphabet()[byte]] = static_cast<char>(byte);
-    return result;
-  }();
-  std::string result;
-  for (size_t at = 0; at < text.size();) {
-    const std::string_view character = text.substr(at, CharacterBytes(text[at]));
-    const auto found = bytes->find(character);
-    if (found == bytes->end()) return std::string(text);
-    result += found->second;
-    at += character.size();
-  }
-  return result;
-}
-
-absl::StatusOr<Splitter> Splitter::Compile(const std::string& pattern) {
-  int error = 0;
-  PCRE2_SIZE at = 0;
-  pcre2_code* code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                    PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF, &error, &at, nullptr);
-  if (code == nullptr) {
-    PCRE2_UCHAR message[256] = {};
-    pcre2_get_error_message(error, message, sizeof(message));
-    return absl::InvalidArgumentError(absl::StrCat("the pattern is refused at character ", at, ": ",
-                                                   reinterpret_cast<const char*>(message), ": ",
-                                                   pattern));
-  }
-  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // where it cannot, matching is only slower
-  return Splitter(std::shared_ptr<const void>(code, [](const void* p) {
-    pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(p)));
-  }));
-}
-
-void Splitter::Split(std::string_view text,
-                     const std::function<void(std::string_view)>& piece) const {
-  const auto* code = static_cast<const pcre2_code*>(code_.get());
-  const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> match(
-      pcre2_match_data_create_from_pattern(code, nullptr), pcre2_match_data_free);
-  const PCRE2_SIZE* const found = pcre2_get_ovector_pointer(match.get());
-  size_t done = 0;  // all before this was given out
-  size_t search = 0;
-  while (search < text.size() && pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()),
-                                             text.size(), search, 0, match.get(), nullptr) > 0) {
-    const size_t begin = found[0], end = found[1];
-    if (end == begin) {  // an empty match cuts nothing
-      search = begin + CharacterBytes(begin < text.size() ? text[begin] : 0);
-      continue;
-    }
-    if (begin > done) piece(text.substr(done, begin - done));
-    piece(text.substr(begin, end - begin));
-    done = search = end;
-  }
-  if (done < text.size()) piece(text.substr(done));
+  std::string bytes;
+  return Read(text, &bytes) ? bytes : std::string(text);
 }
 
 }  // namespace sojourn::policy

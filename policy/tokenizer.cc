@@ -1,326 +1,307 @@
 #include "policy/tokenizer.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
-#include <cstdlib>
-#include <nlohmann/json.hpp>
+#include <mutex>
 #include <optional>
-#include <queue>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "common/files.h"
-#include "policy/byte_level.h"
+#include "policy/normalizer.h"
+#include "policy/pretokenizer.h"
+#include "policy/pretokenizer_unicode.h"
+#include "policy/tokenizer_added.h"
+#include "policy/tokenizer_bpe.h"
+#include "policy/tokenizer_json.h"
+#include "policy/tokenizer_parts.h"
 
 namespace sojourn::policy {
 namespace {
 
-using Json = nlohmann::json;
-
-struct Merge {
-  int32_t rank, id;
-};
-
-struct Pair {
-  int32_t left, right;
-  bool operator==(const Pair&) const = default;
-  template <typename H>
-  friend H AbslHashValue(H h, const Pair& p) {
-    return H::combine(std::move(h), p.left, p.right);
-  }
-};
-
-class ByteLevelBpe : public Tokenizer {
+class BpeTokenizer : public Tokenizer {
  public:
   absl::Status Init(const Json& json);
 
-  std::vector<int32_t> Encode(std::string_view text) const override {
-    std::vector<int32_t> ids;
-    std::string normal;
-    if (nfc_ && Normalize(text, &normal)) text = normal;
-    Split(text, 0, &ids);
-    return ids;
-  }
-
+  std::vector<int32_t> EncodeParts(absl::Span<const TextPart> parts,
+                                   bool add_special) const override;
   std::string Decode(absl::Span<const int32_t> ids, bool with_special) const override {
+    StreamDecoder decoder(&decoder_, with_special);
     std::string text;
-    for (const int32_t id : ids) {
-      if (id < 0 || id >= static_cast<int64_t>(tokens_.size())) continue;
-      if (with_special || !tokens_[id].special) text += tokens_[id].bytes;
-    }
-    return text;
+    for (const int32_t id : ids) text += decoder.Add(id);
+    return text += decoder.Finish();
   }
-
+  StreamDecoder Stream(bool with_special) const override {
+    return StreamDecoder(&decoder_, with_special);
+  }
+  std::string TokenBytes(int32_t id) const override { return decoder_.Bytes(id); }
   int32_t SpecialId(std::string_view token) const override {
-    const auto found = special_.find(std::string(token));
-    return found == special_.end() ? -1 : found->second;
+    const auto found = added_ids_.find(token);
+    return found == added_ids_.end() ? -1 : found->second;
   }
-
-  int64_t vocab_size() const override { return tokens_.size(); }
+  int64_t vocab_size() const override { return vocab_size_; }
 
  private:
-  struct Token {
-    std::string bytes;
-    bool special = false;
-  };
-
-  absl::Status InitPreTokenizer(const Json& json, const std::string& place);
-  absl::Status InitModel(const Json& model);
   absl::Status InitAddedTokens(const Json& added);
+  absl::Status InitPostProcessor(const Json& json, const std::string& place);
+  absl::Status AddTemplate(const Json& json, const std::string& place);
 
-  static bool Normalize(std::string_view text, std::string* normal) {
-    utf8proc_uint8_t* result = nullptr;
-    const utf8proc_ssize_t size =
-        utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), text.size(), &result,
-                     static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-    if (size >= 0) normal->assign(reinterpret_cast<char*>(result), size);
-    std::free(result);
-    return size >= 0;  // what is not UTF-8 stays as it is
+  // Takes the place of what encodes it one thread at a time.
+  std::unique_ptr<Bpe::Workspace> TakeWorkspace() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (workspaces_.empty()) return std::make_unique<Bpe::Workspace>();
+    auto workspace = std::move(workspaces_.back());
+    workspaces_.pop_back();
+    return workspace;
+  }
+  void GiveBack(std::unique_ptr<Bpe::Workspace> workspace) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    workspaces_.push_back(std::move(workspace));
   }
 
-  void Split(std::string_view text, size_t splitter, std::vector<int32_t>* ids) const {
-    if (splitter == splitters_.size()) return EncodePiece(text, ids);
-    splitters_[splitter].Split(text,
-                               [&](std::string_view piece) { Split(piece, splitter + 1, ids); });
-  }
+  struct Encoding {  // one under way
+    bool parse_special, mixed;
+    Bpe::Workspace* workspace;
+    std::vector<int32_t>* ids;
+  };
+  void EncodeText(std::string_view text, bool at_start, const Encoding& encoding) const;
+  void EncodePieces(std::string_view text, bool at_start, const Encoding& encoding) const;
 
-  void EncodePiece(std::string_view piece, std::vector<int32_t>* ids) const;
+  Normalizer normalizer_;
+  PreTokenizer pre_tokenizer_;
+  std::optional<Bpe> bpe_;
+  DecoderPlan decoder_;
+  std::vector<AddedToken> added_;
+  absl::flat_hash_map<std::string, int32_t> added_ids_;
+  AddedTokenFinder raw_;          // not normalized: looked for in the text as it is
+  AddedTokenFinder raw_special_;  // and all special ones
+  AddedTokenFinder normalized_;
+  std::vector<int32_t> prefix_, suffix_;  // what add_special adds
+  int64_t vocab_size_ = 0;
 
-  bool nfc_ = false;
-  bool ignore_merges_ = false;
-  std::vector<Splitter> splitters_;
-  std::vector<Token> tokens_;                      // by id
-  absl::flat_hash_map<std::string, int32_t> ids_;  // the model's tokens, by bytes
-  absl::flat_hash_map<std::string, int32_t> special_;
-  std::array<int32_t, 256> byte_ids_;  // -1: the vocabulary lacks the byte
-  absl::flat_hash_map<Pair, Merge> merges_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Bpe::Workspace>> workspaces_;
 };
 
-// Applies the merge of lowest rank, leftmost first, until none applies: a heap of candidates over a
-// linked list of symbols, O(n log n).
-void ByteLevelBpe::EncodePiece(std::string_view piece, std::vector<int32_t>* ids) const {
-  if (ignore_merges_) {
-    const auto whole = ids_.find(absl::string_view(piece.data(), piece.size()));
-    if (whole != ids_.end()) return ids->push_back(whole->second);
-  }
-  struct Symbol {
-    int32_t id, previous, next;  // indices; -1: none. id -1: merged into its left neighbour
-  };
-  struct Candidate {
-    int32_t rank, at, left, right, id;
-    bool operator<(const Candidate& other) const {  // std::priority_queue gives the greatest first
-      return std::pair(rank, at) > std::pair(other.rank, other.at);
-    }
-  };
-  std::vector<Symbol> symbols;
-  symbols.reserve(piece.size());
-  for (const unsigned char byte : piece) {
-    if (byte_ids_[byte] < 0) continue;  // as Hugging Face's BPE without an unknown token
-    const int32_t at = symbols.size();
-    symbols.push_back({byte_ids_[byte], at - 1, at + 1});
-  }
-  if (symbols.empty()) return;
-  symbols.back().next = -1;
-
-  std::vector<Candidate> storage;
-  storage.reserve(symbols.size());
-  std::priority_queue<Candidate> candidates(std::less<Candidate>(), std::move(storage));
-  const auto offer = [&](int32_t at) {
-    if (at < 0 || symbols[at].next < 0) return;
-    const int32_t left = symbols[at].id, right = symbols[symbols[at].next].id;
-    const auto merge = merges_.find(Pair{left, right});
-    if (merge != merges_.end())
-      candidates.push({merge->second.rank, at, left, right, merge->second.id});
-  };
-  for (size_t at = 0; at < symbols.size(); ++at) offer(at);
-  while (!candidates.empty()) {
-    const Candidate best = candidates.top();
-    candidates.pop();
-    Symbol& symbol = symbols[best.at];
-    if (symbol.id != best.left || symbol.next < 0 || symbols[symbol.next].id != best.right)
-      continue;  // outdated
-    Symbol& eaten = symbols[symbol.next];
-    symbol.id = best.id;
-    symbol.next = eaten.next;
-    eaten.id = -1;
-    if (symbol.next >= 0) symbols[symbol.next].previous = best.at;
-    offer(symbol.previous);
-    offer(best.at);
-  }
-  for (int32_t at = 0; at >= 0; at = symbols[at].next) ids->push_back(symbols[at].id);
-}
-
-std::string Text(const Json& json, const char* key) {
-  const auto found = json.is_object() ? json.find(key) : json.end();
-  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-bool Flag(const Json& json, const char* key, bool otherwise) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_boolean() ? found->get<bool>() : otherwise;
-}
-
-absl::Status Unsupported(const std::string& place, const Json& found, const std::string& expected) {
-  std::string text = found.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > 120) text = text.substr(0, 120) + "...";
-  return absl::InvalidArgumentError(
-      absl::StrCat(place, ": ", text, " is not supported; expected ", expected));
-}
-
-absl::Status ByteLevelBpe::Init(const Json& json) {
-  if (!json.is_object()) return absl::InvalidArgumentError("expected a JSON object");
-  if (const Json normalizer = json.value("normalizer", Json()); !normalizer.is_null()) {
-    nfc_ = Text(normalizer, "type") == "NFC";
-    if (!nfc_) return Unsupported("normalizer", normalizer, "null or NFC");
-  }
-  const Json pre_tokenizer = json.value("pre_tokenizer", Json());
-  if (Text(pre_tokenizer, "type") == "Sequence") {
-    const Json parts = pre_tokenizer.value("pretokenizers", Json());
-    if (!parts.is_array() || parts.empty() || Text(parts.back(), "type") != "ByteLevel") {
-      return Unsupported("pre_tokenizer.pretokenizers", parts, "a list that ends with ByteLevel");
-    }
-    for (size_t i = 0; i < parts.size(); ++i) {
-      const absl::Status status =
-          InitPreTokenizer(parts[i], absl::StrCat("pre_tokenizer.pretokenizers[", i, "]"));
-      if (!status.ok()) return status;
-    }
+std::vector<int32_t> BpeTokenizer::EncodeParts(absl::Span<const TextPart> parts,
+                                               bool add_special) const {
+  std::string joined;
+  std::string_view text;
+  std::vector<std::pair<size_t, size_t>> plain;  // where special tokens are not looked for
+  if (parts.size() == 1) {
+    text = parts[0].text;
+    if (!parts[0].parse_special) plain.emplace_back(0, text.size());
   } else {
-    if (Text(pre_tokenizer, "type") != "ByteLevel") {
-      return Unsupported("pre_tokenizer", pre_tokenizer,
-                         "ByteLevel, or a Sequence that ends with it");
+    for (const TextPart& part : parts) {
+      joined.append(part.text);
+      if (!part.parse_special && !part.text.empty())
+        plain.emplace_back(joined.size() - part.text.size(), joined.size());
     }
-    const absl::Status status = InitPreTokenizer(pre_tokenizer, "pre_tokenizer");
+    text = joined;
+  }
+  const bool all_plain = plain.size() == parts.size();
+  const bool mixed = !plain.empty() && !all_plain;
+
+  std::vector<int32_t> ids;
+  ids.reserve(text.size() / 3 + 8);
+  if (add_special) ids = prefix_;
+  std::unique_ptr<Bpe::Workspace> workspace = TakeWorkspace();
+  const Encoding encoding{plain.empty(), mixed, workspace.get(), &ids};
+  const auto may_match = [&](const AddedToken& token, size_t begin, size_t end) {
+    if (!token.special || plain.empty()) return true;
+    if (all_plain) return false;
+    return std::none_of(plain.begin(), plain.end(),
+                        [&](const auto& p) { return p.first < end && begin < p.second; });
+  };
+  (mixed ? raw_special_ : raw_)
+      .Find(text, mixed, may_match, [&](size_t begin, size_t end, const AddedToken* token) {
+        token != nullptr ? ids.push_back(token->id)
+                         : EncodeText(text.substr(begin, end - begin), begin == 0, encoding);
+      });
+  GiveBack(std::move(workspace));
+  if (add_special) ids.insert(ids.end(), suffix_.begin(), suffix_.end());
+  return ids;
+}
+
+// Text between added tokens; bytes that are not UTF-8 are pieces by themselves.
+void BpeTokenizer::EncodeText(std::string_view text, bool at_start,
+                              const Encoding& encoding) const {
+  if (ValidUtf8Prefix(text) == text.size()) return EncodePieces(text, at_start, encoding);
+  const char* const begin = text.data();
+  ForEachUtf8Run(text, [&](std::string_view run, bool valid) {
+    valid ? EncodePieces(run, at_start && run.data() == begin, encoding)
+          : bpe_->Encode(run, encoding.workspace, encoding.ids);
+  });
+}
+
+void BpeTokenizer::EncodePieces(std::string_view text, bool at_start,
+                                const Encoding& encoding) const {
+  const auto encode = [&](std::string_view part, bool starts) {
+    pre_tokenizer_.Split(part, starts, [&](std::string_view piece) {
+      bpe_->Encode(piece, encoding.workspace, encoding.ids);
+    });
+  };
+  if (normalizer_.empty() && normalized_.empty()) return encode(text, at_start);
+  std::string normal(text);
+  normalizer_.Apply(&normal);
+  const auto may_match = [&](const AddedToken& token, size_t, size_t) {
+    return encoding.parse_special || !token.special;
+  };
+  normalized_.Find(
+      normal, false, may_match, [&](size_t begin, size_t end, const AddedToken* token) {
+        token != nullptr
+            ? encoding.ids->push_back(token->id)
+            : encode(std::string_view(normal).substr(begin, end - begin), at_start && begin == 0);
+      });
+}
+
+absl::Status BpeTokenizer::Init(const Json& json) {
+  if (!json.is_object()) return absl::InvalidArgumentError("expected a JSON object");
+  auto normalizer = Normalizer::FromJson(Member(json, "normalizer"));
+  if (!normalizer.ok()) return normalizer.status();
+  normalizer_ = *std::move(normalizer);
+  auto pre_tokenizer = PreTokenizer::FromJson(Member(json, "pre_tokenizer"));
+  if (!pre_tokenizer.ok()) return pre_tokenizer.status();
+  pre_tokenizer_ = *std::move(pre_tokenizer);
+  auto decoder = DecoderPlan::FromJson(Member(json, "decoder"));
+  if (!decoder.ok()) return decoder.status();
+  decoder_ = *std::move(decoder);
+  auto bpe = Bpe::FromJson(Member(json, "model"), pre_tokenizer_.byte_level());
+  if (!bpe.ok()) return bpe.status();
+  bpe_.emplace(*std::move(bpe));
+  if (absl::Status s = InitAddedTokens(Member(json, "added_tokens")); !s.ok()) return s;
+  const Json& post_processor = Member(json, "post_processor");
+  return post_processor.is_null() ? absl::OkStatus()
+                                  : InitPostProcessor(post_processor, "post_processor");
+}
+
+absl::Status BpeTokenizer::InitAddedTokens(const Json& added) {
+  if (!added.is_array() && !added.is_null()) return Unsupported("added_tokens", added, "a list");
+  constexpr int64_t kMostTokens = 1 << 20;
+  absl::flat_hash_map<std::string, int32_t> model;
+  absl::flat_hash_map<int32_t, std::string_view> model_tokens;
+  for (const auto& [token, id] : bpe_->tokens()) {
+    model.emplace(token, id);
+    model_tokens[id] = token;
+  }
+  absl::flat_hash_set<std::string> special;
+  added_.reserve(added.size());
+  for (size_t i = 0; i < added.size(); ++i) {
+    const std::string place = absl::StrCat("added_tokens[", i, "]");
+    const Json& id = Member(added[i], "id");
+    AddedToken token{.content = Text(added[i], "content"),
+                     .special = Flag(added[i], "special", false),
+                     .normalized = Flag(added[i], "normalized", true),
+                     .single_word = Flag(added[i], "single_word", false),
+                     .lstrip = Flag(added[i], "lstrip", false),
+                     .rstrip = Flag(added[i], "rstrip", false)};
+    if (!id.is_number_integer() || id < 0 || id >= kMostTokens || token.content.empty())
+      return Unsupported(place, added[i], "an object with id and content");
+    token.id = id.get<int32_t>();
+    const auto known = model.find(token.content);
+    if (known != model.end() && known->second != token.id)
+      return Unsupported(place + ".id", id, absl::StrCat(known->second, ", as in model.vocab"));
+    const auto other = model_tokens.find(token.id);
+    if (other != model_tokens.end() && other->second != token.content) {
+      return Unsupported(place + ".id", id,
+                         absl::StrCat("one that is not \"", other->second, "\"'s"));
+    }
+    model_tokens[token.id] = added[i].find("content")->get_ref<const std::string&>();
+    if (!added_ids_.emplace(token.content, token.id).second) continue;
+    if (token.special) special.insert(token.content);
+    added_.push_back(std::move(token));
+  }
+  for (const auto& [token, id] : bpe_->tokens()) {
+    decoder_.SetToken(id, token, special.contains(token));
+    vocab_size_ = std::max<int64_t>(vocab_size_, id + 1);
+  }
+  for (const AddedToken& token : added_) {
+    std::string text = token.content;
+    if (token.normalized) normalizer_.Apply(&text);
+    if (token.normalized) {
+      normalized_.Add(text, &token);
+    } else {
+      raw_.Add(token.content, &token);
+    }
+    if (token.special || !token.normalized) raw_special_.Add(token.content, &token);
+    // As the reference: it decodes to what it is looked for as, and is special by that text.
+    decoder_.SetToken(token.id, text, special.contains(text));
+    if (token.special) bpe_->Withhold(token.id, token.content);
+    vocab_size_ = std::max<int64_t>(vocab_size_, token.id + 1);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BpeTokenizer::InitPostProcessor(const Json& json, const std::string& place) {
+  const std::string type = Text(json, "type");
+  if (type == "ByteLevel") return absl::OkStatus();  // about offsets only
+  if (type == "TemplateProcessing") return AddTemplate(json, place);
+  const Json& parts = Member(json, "processors");
+  if (type != "Sequence" || !parts.is_array())
+    return Unsupported(place, json, "TemplateProcessing, ByteLevel, Sequence or null");
+  for (size_t i = 0; i < parts.size(); ++i) {
+    absl::Status status = InitPostProcessor(parts[i], absl::StrCat(place, ".processors[", i, "]"));
     if (!status.ok()) return status;
   }
-  const Json decoder = json.value("decoder", Json());
-  if (Text(decoder, "type") != "ByteLevel") return Unsupported("decoder", decoder, "ByteLevel");
-  const absl::Status status = InitModel(json.value("model", Json()));
-  if (!status.ok()) return status;
-  return InitAddedTokens(json.value("added_tokens", Json::array()));
-}
-
-absl::Status ByteLevelBpe::InitPreTokenizer(const Json& json, const std::string& place) {
-  const std::string type = Text(json, "type");
-  std::string pattern;
-  if (type == "ByteLevel") {
-    if (Flag(json, "add_prefix_space", true))
-      return Unsupported(place + ".add_prefix_space", true, "false");
-    if (!Flag(json, "use_regex", true)) return absl::OkStatus();
-    pattern = kByteLevelPattern;
-  } else if (type == "Digits") {
-    pattern = Flag(json, "individual_digits", false) ? "\\p{N}" : "\\p{N}+";
-  } else if (type == "Split") {
-    const Json value = json.value("pattern", Json());
-    pattern = Text(value, "Regex");
-    if (pattern.empty()) return Unsupported(place + ".pattern", value, "{\"Regex\": PATTERN}");
-    if (Text(json, "behavior") != "Isolated") {
-      return Unsupported(place + ".behavior", json.value("behavior", Json()), "\"Isolated\"");
-    }
-    if (Flag(json, "invert", false)) return Unsupported(place + ".invert", true, "false");
-  } else {
-    return Unsupported(place, json, "Split, Digits or ByteLevel");
-  }
-  absl::StatusOr<Splitter> splitter = Splitter::Compile(pattern);
-  if (!splitter.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(place, ": ", splitter.status().message()));
-  }
-  splitters_.push_back(*std::move(splitter));
   return absl::OkStatus();
 }
 
-absl::Status ByteLevelBpe::InitModel(const Json& model) {
-  if (Text(model, "type") != "BPE")
-    return Unsupported("model.type", model.is_object() ? model.value("type", Json()) : model,
-                       "\"BPE\"");
-  for (const char* key :
-       {"unk_token", "dropout", "continuing_subword_prefix", "end_of_word_suffix"}) {
-    const Json value = model.value(key, Json());
-    if (!value.is_null() && value != "" && value != 0.0)
-      return Unsupported(absl::StrCat("model.", key), value, "null");
-  }
-  if (Flag(model, "byte_fallback", false)) return Unsupported("model.byte_fallback", true, "false");
-  ignore_merges_ = Flag(model, "ignore_merges", false);
-
-  const Json& vocab = model.value("vocab", Json());
-  if (!vocab.is_object() || vocab.empty())
-    return Unsupported("model.vocab", vocab, "an object of tokens and ids");
-  constexpr int64_t kMostTokens = 1 << 24;
-  for (const auto& [token, id] : vocab.items()) {
-    if (!id.is_number_integer() || id < 0 || id >= kMostTokens) {
-      return Unsupported(absl::StrCat("model.vocab[\"", token, "\"]"), id, "an id from 0");
+absl::Status BpeTokenizer::AddTemplate(const Json& json, const std::string& place) {
+  const Json &single = Member(json, "single"), &tokens = Member(json, "special_tokens");
+  if (!single.is_array() || single.size() > 100)
+    return Unsupported(place + ".single", single, "a list");
+  std::vector<int32_t> before, after;
+  bool seen = false;
+  for (size_t i = 0; i < single.size(); ++i) {
+    const std::string here = absl::StrCat(place, ".single[", i, "]");
+    if (const Json& sequence = Member(single[i], "Sequence"); !sequence.is_null()) {
+      if (seen || Text(sequence, "id") != "A")
+        return Unsupported(here, single[i], "the sequence A, once");
+      seen = true;
+      continue;
     }
-    const int32_t value = id.get<int32_t>();
-    if (value >= static_cast<int64_t>(tokens_.size())) tokens_.resize(value + 1);
-    tokens_[value].bytes = FromAlphabet(token);
-    ids_[tokens_[value].bytes] = value;
-  }
-  for (int byte = 0; byte < 256; ++byte) {
-    const auto found = ids_.find(std::string(1, static_cast<char>(byte)));
-    byte_ids_[byte] = found == ids_.end() ? -1 : found->second;
-  }
-
-  const Json& merges = model.value("merges", Json());
-  if (!merges.is_array()) return Unsupported("model.merges", merges, "a list");
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    std::string left, right;
-    if (merges[rank].is_string()) {  // "a b", the older form
-      const std::string text = merges[rank].get<std::string>();
-      const size_t space = text.find(' ');
-      left = text.substr(0, space);
-      if (space != std::string::npos) right = text.substr(space + 1);
-    } else if (merges[rank].is_array() && merges[rank].size() == 2 && merges[rank][0].is_string() &&
-               merges[rank][1].is_string()) {
-      left = merges[rank][0].get<std::string>();
-      right = merges[rank][1].get<std::string>();
+    const std::string id = Text(Member(single[i], "SpecialToken"), "id");
+    const Json& ids = Member(Member(tokens, id), "ids");
+    if (!ids.is_array() || ids.size() > 100)
+      return Unsupported(here, single[i], "a token that is in special_tokens, with its ids");
+    for (const Json& value : ids) {
+      if (!value.is_number_integer() || value < 0 || value >= vocab_size_)
+        return Unsupported(here, ids, "ids of the vocabulary");
+      (seen ? after : before).push_back(value.get<int32_t>());
     }
-    left = FromAlphabet(left);
-    right = FromAlphabet(right);
-    const auto l = ids_.find(left), r = ids_.find(right), both = ids_.find(left + right);
-    if (l == ids_.end() || r == ids_.end() || both == ids_.end()) {
-      return Unsupported(absl::StrCat("model.merges[", rank, "]"), merges[rank],
-                         "two tokens of the vocabulary that together are a third");
-    }
-    merges_.insert_or_assign(Pair{l->second, r->second},
-                             Merge{static_cast<int32_t>(rank), both->second});
   }
+  if (!seen) return Unsupported(place + ".single", single, "the sequence A in it");
+  prefix_.insert(prefix_.begin(), before.begin(), before.end());
+  suffix_.insert(suffix_.end(), after.begin(), after.end());
   return absl::OkStatus();
 }
 
-absl::Status ByteLevelBpe::InitAddedTokens(const Json& added) {
-  if (!added.is_array()) return Unsupported("added_tokens", added, "a list");
-  for (size_t i = 0; i < added.size(); ++i) {
-    const Json id = added[i].is_object() ? added[i].value("id", Json()) : Json();
-    const std::string content = Text(added[i], "content");
-    if (!id.is_number_integer() || id < 0 || id > (1 << 24) || content.empty()) {
-      return Unsupported(absl::StrCat("added_tokens[", i, "]"), added[i],
-                         "an object with id and content");
-    }
-    const int32_t value = id.get<int32_t>();
-    if (value >= static_cast<int64_t>(tokens_.size())) tokens_.resize(value + 1);
-    tokens_[value] = {content, Flag(added[i], "special", false)};
-    special_[content] = value;
-  }
-  return absl::OkStatus();
+absl::StatusOr<std::unique_ptr<Tokenizer>> FromJson(const Json& json, const std::string& path) {
+  auto tokenizer = std::make_unique<BpeTokenizer>();
+  if (absl::Status status = tokenizer->Init(json); !status.ok()) return At(path, status);
+  return tokenizer;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string_view json,
                                                             const std::string& path) {
-  const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (parsed.is_discarded()) return absl::InvalidArgumentError(absl::StrCat(path, ": not JSON"));
-  auto tokenizer = std::make_unique<ByteLevelBpe>();
-  const absl::Status status = tokenizer->Init(parsed);
-  if (!status.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", status.message()));
-  return tokenizer;
+  const absl::StatusOr<Json> parsed = ParseJson(json);
+  if (!parsed.ok()) return At(path, parsed.status());
+  return FromJson(*parsed, path);
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& path) {
   const absl::StatusOr<std::string> json = ReadFile(path);
   if (!json.ok()) return json.status();
   return Parse(*json, path);
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromParts(TokenizerParts parts) {
+  const absl::StatusOr<Json> json = TokenizerJson(std::move(parts));
+  if (!json.ok()) return json.status();
+  return FromJson(*json, "tokenizer.ggml");
 }
 
 }  // namespace sojourn::policy

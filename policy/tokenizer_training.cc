@@ -10,6 +10,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "policy/byte_level.h"
+#include "policy/pretokenizer_pattern.h"
+#include "policy/pretokenizer_unicode.h"
 #include "policy/tokenizer.h"
 
 namespace sojourn::policy {
@@ -143,18 +145,25 @@ absl::StatusOr<std::string> TrainTokenizer(absl::Span<const std::string> texts,
     }
   }
   const std::string pattern = SplitPattern(training);
-  absl::StatusOr<Splitter> splitter = Splitter::Compile(pattern);
+  const absl::StatusOr<Pattern> splitter = Pattern::Compile(pattern);
   if (!splitter.ok())
     return absl::InvalidArgumentError(absl::StrCat("split_pattern: ", splitter.status().message()));
 
   std::map<std::string, int64_t, std::less<>> counts;
   for (const std::string& text : texts) {
     const auto count = [&](std::string_view piece) {
-      if (words.contains(std::string(piece))) return;
+      if (piece.empty() || words.contains(std::string(piece))) return;
       const auto found = counts.find(piece);
       found == counts.end() ? counts.emplace(piece, 1) : (++found->second, std::pair(found, false));
     };
-    pattern.empty() ? count(text) : splitter->Split(text, count);
+    if (pattern.empty()) {
+      count(text);
+      continue;
+    }
+    ForEachUtf8Run(text, [&](std::string_view run, bool valid) {
+      if (!valid) return count(run);
+      splitter->Find(run, [&](std::string_view piece, bool) { count(piece); });
+    });
   }
 
   std::vector<std::string> tokens(training.special_tokens);  // by id; the model's in the alphabet

@@ -12,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "serve/stop_strings.h"
-#include "serve/utf8_stream.h"
 
 namespace sojourn::serve {
 namespace {
@@ -93,7 +92,7 @@ struct Choice {
   int64_t episode = 0;
   size_t taken = 0;           // tokens of the response that are in pieces
   int64_t cached_tokens = 0;  // of the prompt
-  Utf8Stream characters;
+  policy::StreamDecoder characters;
   StopStrings stops;
   std::string text;  // that is not in pieces yet
 };
@@ -137,7 +136,7 @@ class EngineThread : public ModelServer {
   void Leave(const Choice& choice, const policy::Response& response);
   void DropThoseOver();
   // The engine's stop function: true when the choice's text has a stop string.
-  bool HearToken(Choice& choice, int32_t token) const;
+  static bool HearToken(Choice& choice, int32_t token);
   // Delivers what is new of the choice.
   void TakeNew(Choice& choice, const policy::Response& response, bool complete);
 
@@ -251,6 +250,7 @@ void EngineThread::Begin(const Group& group) {
                                                .index = group.prompt * request.n + i,
                                                .episode = episodes[i],
                                                .cached_tokens = cached_tokens,
+                                               .characters = tokenizer_.Stream(),
                                                .stops = StopStrings(request.stop)});
     policy::ResponseRequest wanted;
     if (cached_tokens > 0) wanted.prompt.assign(prompt.begin() + cached_tokens, prompt.end());
@@ -260,7 +260,7 @@ void EngineThread::Begin(const Group& group) {
     wanted.key = RandomKey(request.seed).With(choice.index);
     wanted.alternatives = request.top_logprobs;
     // A choice stays where it is in the list, and its response ends before it does.
-    wanted.stop = [this, &choice](int32_t token) { return HearToken(choice, token); };
+    wanted.stop = [&choice](int32_t token) { return HearToken(choice, token); };
     const absl::Status asked = engine_->Respond(choice.episode, std::move(wanted));
     if (!asked.ok()) group.mailbox->Fail(asked);
   }
@@ -274,10 +274,10 @@ void EngineThread::DropThoseOver() {
   });
 }
 
-bool EngineThread::HearToken(Choice& choice, int32_t token) const {
+bool EngineThread::HearToken(Choice& choice, int32_t token) {
   const auto& stop_tokens = choice.request->stop_tokens;
   if (std::find(stop_tokens.begin(), stop_tokens.end(), token) != stop_tokens.end()) return true;
-  choice.text += choice.stops.Push(choice.characters.Push(tokenizer_.Decode({&token, 1})));
+  choice.text += choice.stops.Push(choice.characters.Add(token));
   return choice.stops.matched().has_value();
 }
 
@@ -293,7 +293,7 @@ void EngineThread::TakeNew(Choice& choice, const policy::Response& response, boo
     piece.tokens.push_back(std::move(token));
   }
   if (complete) {
-    choice.text += choice.stops.Push(choice.characters.Flush());
+    choice.text += choice.stops.Push(choice.characters.Finish());
     if (const auto& stop = choice.stops.matched()) {
       piece.finish = Finish{Finish::kStop, *stop};
     } else if (response.stopped) {

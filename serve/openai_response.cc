@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "serve/api_error.h"
-#include "serve/utf8_stream.h"
 
 namespace sojourn::serve {
 namespace {
@@ -24,18 +23,15 @@ int64_t CountCharacters(std::string_view utf8) {
   return std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; });
 }
 
-// The bytes of tokens, and what stands for them where text is wanted: alone a token may be a part
-// of a character.
+// What stands for a token where text is wanted. Alone it may be a part of a character: Text makes
+// U+FFFD of that.
 class TokenTexts {
  public:
   TokenTexts(const policy::Tokenizer& tokenizer, bool as_ids)
       : tokenizer_(tokenizer), as_ids_(as_ids) {}
-  std::string Bytes(int32_t token) const { return tokenizer_.Decode({&token, 1}, true); }
+  std::string Bytes(int32_t token) const { return tokenizer_.TokenBytes(token); }
   std::string Shown(int32_t token) const {
-    if (as_ids_) return absl::StrCat("token_id:", token);
-    Utf8Stream characters;
-    std::string text = characters.Push(Bytes(token));
-    return text + characters.Flush();
+    return as_ids_ ? absl::StrCat("token_id:", token) : Bytes(token);
   }
 
  private:
@@ -70,7 +66,7 @@ Json CompletionLogprobs(const TokenTexts& texts, const std::vector<GeneratedToke
   for (const GeneratedToken& token : tokens) {
     const std::string name = texts.Shown(token.token);
     offsets.push_back(characters);
-    characters += CountCharacters(texts.Shown(token.token));
+    characters += CountCharacters(texts.Bytes(token.token));
     logprobs.push_back(token.logprob);
     Json likely = Json::object();
     for (const policy::TokenLogprob& one : token.top) likely[texts.Shown(one.token)] = one.logprob;

@@ -110,7 +110,7 @@ TEST_F(OpenAiResponseTest, ACompletionsLogprobsAreLists) {
   EXPECT_EQ(logprobs["tokens"],
             json({"a", "\xEF\xBF\xBD", "\xEF\xBF\xBD", "<|im_end|>"}));
   EXPECT_EQ(logprobs["token_logprobs"], json({-0.5, -1, -2, -3}));
-  EXPECT_EQ(logprobs["text_offset"], json({0, 1, 2, 3}));
+  EXPECT_EQ(logprobs["text_offset"], json({0, 1, 2, 2}));
   EXPECT_EQ(logprobs["top_logprobs"][0]["a"], -0.5);
   EXPECT_EQ(logprobs["top_logprobs"][0].size(), 2u);
   context_.options.tokens_as_ids = true;
