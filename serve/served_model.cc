@@ -63,7 +63,9 @@ absl::StatusOr<LoadedModel> LoadServedModel(const std::string& path, const std::
   const int32_t start = tokenizer->SpecialId("<|im_start|>"),
                 end = tokenizer->SpecialId("<|im_end|>");
   if (end >= 0) served.eos_tokens.push_back(end);
-  served.encode_text = [tokenizer](std::string_view text, bool) { return tokenizer->Encode(text); };
+  served.encode_text = [tokenizer](std::string_view text, bool add_special) {
+    return tokenizer->Encode(text, {.parse_special = true, .add_special = add_special});
+  };
   served.encode_chat = [tokenizer, start, end](
                            const ChatRequest& request) -> absl::StatusOr<std::vector<int32_t>> {
     if (start < 0 || end < 0) {
