@@ -259,7 +259,8 @@ void Actor::OnEpisodeAck(const v1::EpisodeAck& ack) {
   std::lock_guard lock(mu_);
   const auto found = held_.find(KeyOf(ack.name(), true, ack.row()));
   if (found == held_.end() || found->second.results.erase(ack.member()) == 0) return;
-  if (++found->second.acknowledged == found->second.assignment.episodes()) held_.erase(found);
+  found->second.acknowledged.insert(ack.member());
+  if (found->second.acknowledged.size() == found->second.assignment.episodes()) held_.erase(found);
 }
 
 void Actor::OnRevoke(const std::string& job_id, uint32_t arm) {
@@ -275,7 +276,8 @@ void Actor::OnResult(v1::EpisodeResult result) {
   {
     std::lock_guard lock(mu_);
     const auto found = held_.find(KeyOf(result.name(), true, result.row()));
-    if (found == held_.end()) return;
+    // A group that is played again after the engine failed hands out what is known already.
+    if (found == held_.end() || found->second.acknowledged.contains(result.member())) return;
     found->second.results[result.member()] = result;
   }
   v1::ActorMessage message;

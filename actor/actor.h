@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -47,7 +48,7 @@ class Actor {
   struct Held {
     v1::Assignment assignment;
     std::map<uint32_t, v1::EpisodeResult> results;  // evaluation: by member, not acknowledged yet
-    uint32_t acknowledged = 0;                      // evaluation: members
+    std::set<uint32_t> acknowledged;                // evaluation: members
   };
   struct Delivery {
     v1::GroupName name;

@@ -14,13 +14,15 @@ double Now() { return absl::GetCurrentTimeNanos() * 1e-9; }
 }  // namespace
 
 absl::Status Episode::Start(const envs::TaskId& task, std::string_view instructions,
-                            std::string_view acceptance) {
+                            std::string_view acceptance, const Episode* same_task) {
   const double start = Now();
   absl::StatusOr<envs::Turn> turn = instance_->Reset(task);
   environment_seconds_ += Now() - start;
   if (!turn.ok()) return turn.status();
   if (chat_ != nullptr) {
-    prompt_ = chat_->Begin(instructions, acceptance, turn->observation);
+    prompt_ = same_task != nullptr
+                  ? same_task->prompt_
+                  : chat_->Begin(instructions, acceptance, turn->observation);
     if (prompt_.size() >= options_.max_context_tokens) {
       return absl::InvalidArgumentError(absl::StrCat(
           "the first prompt has ", prompt_.size(), " tokens, which leaves no room for a response: ",

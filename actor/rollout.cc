@@ -159,7 +159,8 @@ absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignme
                                      IsRandom(assignment) ? nullptr : &setup_.chat(), options);
     const absl::Status status =
         episode.Start({*split, assignment.difficulty(), assignment.task_index()},
-                      instructions ? spec.instructions : "", instructions ? spec.acceptance : "");
+                      instructions ? spec.instructions : "", instructions ? spec.acceptance : "",
+                      member > 0 ? &group->episodes[0] : nullptr);
     CountEnvironmentTime(episode, 0);
     if (!status.ok()) return status;
   }
@@ -196,14 +197,21 @@ absl::Status Rollout::OpenGroup(v1::Assignment assignment) {
   const absl::StatusOr<std::vector<int64_t>> ids =
       engine_->OpenGroup(group->episodes[0].prompt(), static_cast<int>(group->episodes.size()));
   groups_[group] = *std::move(started);
-  if (!ids.ok()) return ids.status();
+  if (!ids.ok()) return Refused(group, ids.status());
   group->ids = *ids;
   for (uint32_t member = 0; member < group->ids.size(); ++member)
     live_[group->ids[member]] = {group, member};
   for (uint32_t member = 0; member < group->ids.size(); ++member) {
     const absl::Status status = Respond(group->ids[member], {group, member});
-    if (!status.ok()) return status;
+    if (!status.ok()) return Refused(group, status);
   }
+  return absl::OkStatus();
+}
+
+absl::Status Rollout::Refused(Group* group, const absl::Status& status) {
+  if (!absl::IsInvalidArgument(status) && !absl::IsOutOfRange(status)) return status;
+  Fail(group->assignment, status);
+  Forget(group);
   return absl::OkStatus();
 }
 
@@ -285,6 +293,7 @@ absl::StatusOr<bool> Rollout::Step() {
       Forget(seat.group);
     } else if (!episode.done()) {
       status = Respond(response.episode, seat);
+      if (!status.ok()) status = Refused(seat.group, status);
       if (!status.ok()) return give_up(status);
     } else {
       engine_->Close(response.episode);

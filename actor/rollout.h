@@ -86,6 +86,9 @@ class Rollout {
   absl::StatusOr<std::unique_ptr<Group>> StartGroup(v1::Assignment assignment);
   absl::Status OpenGroup(v1::Assignment assignment);
   void PlayRandomly(v1::Assignment assignment);
+  // What becomes of a group when the engine does not take its request: the request's fault ends the
+  // assignment; any other is the engine's, and returned.
+  absl::Status Refused(Group* group, const absl::Status& status);
   absl::Status Respond(int64_t id, const Seat& seat);
   void HandOut(Group& group, uint32_t member);
   void Fail(const v1::Assignment& assignment, const absl::Status& status);

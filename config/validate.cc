@@ -95,6 +95,13 @@ class Validator {
     const v1::Algorithm& a = config_.algorithm();
     OneOf("algorithm.name", a.name(), {"grpo", "rloo", "reinforce++"});
     OneOf("algorithm.schedule", a.schedule(), {"constant", "linear", "cosine"});
+    for (const v1::Arm& arm : config_.arms()) {
+      for (const v1::Stage& stage : arm.stages()) {
+        Require(a.schedule() == "constant" || stage.advance().updates() > 0 || stage.advance().episodes() > 0,
+                "algorithm.schedule", "a learning rate that falls to 0 needs to know where the arm ends, but stage \"",
+                stage.name(), "\" of arm \"", arm.name(), "\" has no limit; give its advance updates or episodes");
+      }
+    }
     OneOf("algorithm.loss_normalization", a.loss_normalization(), {"token", "sequence"});
     Require(a.learning_rate() > 0 && a.learning_rate() <= 1, "algorithm.learning_rate", "must be above 0 and at most 1");
     Require(a.weight_decay() >= 0 && a.weight_decay() < 1, "algorithm.weight_decay", "must be in [0, 1)");

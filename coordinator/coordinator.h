@@ -88,6 +88,7 @@ class Coordinator {
     v1::LearnerHello hello;
     absl::Time heard;
     v1::Heartbeat heartbeat;
+    std::set<uint64_t> suspects;  // groups that it missed at its last beat, though they count as delivered
   };
   // The job that the fleet works on.
   struct Active {
@@ -141,6 +142,7 @@ class Coordinator {
   void HelloLearner(const std::shared_ptr<LearnerLink>& link, const v1::LearnerHello& hello);
   void DropLearner(std::map<uint32_t, Learner>::iterator learner);
   void OnReady(uint32_t rank, const v1::LearnerReady& ready);
+  void PlayLostGroupsAgain(Learner& learner);
   void OnRankUpdate(uint32_t rank, const v1::RankUpdate& update);
   void OnCheckpoint(const v1::CheckpointSaved& saved);
   void Rendezvous();

@@ -217,6 +217,20 @@ TEST_F(TrainingTest, ALearnersJournalDecidesWhatIsDelivered) {
   EXPECT_THAT(Received(a), ElementsAre(1, 3));
 }
 
+TEST_F(TrainingTest, AGroupThatItsLearnerLostIsPlayedAgain) {
+  a.Join(1);
+  ASSERT_THAT(Received(a), ElementsAre(0));
+  ASSERT_TRUE(a.Play(0, learners));  // group 0 is rank 0's
+  learners[0].LoseRecord();
+  learners[0].Beat();  // it may be older than the delivery
+  b.Join(1);
+  const std::vector<uint64_t> next = Received(b);
+  EXPECT_THAT(next, ::testing::Not(::testing::Contains(0)));
+  learners[0].Beat();
+  b.AddCredits(1);
+  EXPECT_THAT(Received(b), ElementsAre(0));
+}
+
 TEST_F(TrainingTest, NothingIsIssuedWhileARankIsMissing) {
   learners[0].Leave();
   a.Join(4);

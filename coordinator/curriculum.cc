@@ -237,6 +237,16 @@ uint64_t PlannedUpdates(const v1::JobConfig& config, const v1::Stage& stage) {
   return std::min(by_updates, by_episodes);
 }
 
+uint64_t PlannedUpdates(const v1::JobConfig& config, const v1::Arm& arm) {
+  uint64_t total = 0;
+  for (const v1::Stage& stage : arm.stages()) {
+    const uint64_t planned = PlannedUpdates(config, stage);
+    if (planned == 0) return 0;
+    total += planned;
+  }
+  return total;
+}
+
 std::string CheckpointLabel(const CurriculumState& state) {
   switch (state.phase()) {
     case CurriculumState::SAVE_BEFORE:

@@ -38,6 +38,7 @@ absl::StatusOr<Step> Next(const JobPlan& plan, const CurriculumState& state, con
 // How many updates the stage has if no token limit or success threshold ends it; 0 when only those
 // can.
 uint64_t PlannedUpdates(const v1::JobConfig& config, const v1::Stage& stage);
+uint64_t PlannedUpdates(const v1::JobConfig& config, const v1::Arm& arm);  // 0: a stage has no limit
 
 // The name under which a phase's model is saved: "before", "stage-1", ... Empty when the phase
 // neither saves a model nor measures one.

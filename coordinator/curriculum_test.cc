@@ -190,6 +190,12 @@ TEST(Curriculum, AnEpisodeLimitEndsTheStageWithoutPlanningTooMuch) {
   advance.set_episodes(25);  // 8 an update: four updates
   advance.set_updates(100);
   EXPECT_EQ(PlannedUpdates(plan.config, plan.config.arms(0).stages(0)), 4);
+  v1::Arm arm;
+  *arm.add_stages() = plan.config.arms(0).stages(0);
+  arm.add_stages()->mutable_advance()->set_updates(3);
+  EXPECT_EQ(PlannedUpdates(plan.config, arm), 7);
+  arm.add_stages()->mutable_advance()->set_success_threshold(0.9);
+  EXPECT_EQ(PlannedUpdates(plan.config, arm), 0);
   for (const CurriculumState& state : RunToEnd(plan).states) {
     if (state.arm() == 0 && state.stage() == 0) {
       EXPECT_LE(state.planned(), 4);

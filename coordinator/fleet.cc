@@ -232,6 +232,7 @@ void Coordinator::OnLearner(const std::shared_ptr<LearnerLink>& link,
   switch (message.message_case()) {
     case v1::LearnerMessage::kHeartbeat:
       found->second.heartbeat = message.heartbeat();
+      PlayLostGroupsAgain(found->second);
       break;
     case v1::LearnerMessage::kReady:
       OnReady(rank, message.ready());
@@ -251,6 +252,22 @@ void Coordinator::OnLearner(const std::shared_ptr<LearnerLink>& link,
       break;
   }
   IssueWork();
+}
+
+// A group that its learner acknowledged and then lost (a disk's fault, a crash without journal sync) has no
+// actor any more. A beat may be older than the last delivery, so only the second in a row counts.
+void Coordinator::PlayLostGroupsAgain(Learner& learner) {
+  std::set<uint64_t> missing;
+  for (const v1::GroupName& name : learner.heartbeat.missing()) {
+    if (!IsCurrent(name.job_id(), name.arm()) || !active_->training.Delivered(name.group())) continue;
+    if (learner.suspects.contains(name.group())) {
+      spdlog::warn("learner rank {} lost group {}: it is played again", learner.hello.rank(), name.group());
+      active_->training.Requeue(name.group());
+    } else {
+      missing.insert(name.group());
+    }
+  }
+  learner.suspects = std::move(missing);
 }
 
 void Coordinator::HelloLearner(const std::shared_ptr<LearnerLink>& link,
@@ -312,6 +329,8 @@ void Coordinator::Rendezvous() {
   train.set_run_directory(job.run_directory);
   train.set_arm(State().arm());
   train.set_generation(job.generation);
+  train.set_version(State().version());
+  train.set_planned_updates(PlannedUpdates(job.plan.config, job.plan.config.arms(static_cast<int>(State().arm()))));
   train.set_lease_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(options_.lease)));
   spdlog::info("job {}: {} ranks form generation {}", job.plan.job_id, Ranks(), job.generation);
   for (uint32_t rank = 0; rank < Ranks(); ++rank) learners_.at(rank).link->Send(message);

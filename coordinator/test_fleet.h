@@ -151,7 +151,19 @@ class FakeLearner {
   void Beat() {
     v1::LearnerMessage message;
     message.mutable_heartbeat();
+    for (const uint64_t group : Missing()) {
+      v1::GroupName& name = *message.mutable_heartbeat()->add_missing();
+      name.set_job_id(train_.job_id());
+      name.set_arm(*arm_);
+      name.set_group(group);
+    }
     Say(message);
+  }
+  void LoseRecord() {  // the oldest that is still to be trained on, without noticing
+    if (!arm_.has_value()) return;
+    auto& journal = journal_[*arm_];
+    const auto lost = journal.lower_bound(version_ * PerUpdate());
+    if (lost != journal.end()) journal.erase(lost);
   }
 
   // Handles one message of the coordinator; false when there is none.
@@ -209,16 +221,18 @@ class FakeLearner {
     return a.mode() == v1::RANDOM_VALID ||
            (arm_ == a.name().arm() && a.policy_version() <= version_);
   }
-  bool HasUpdate() const {
-    if (!arm_.has_value()) return false;
+  std::vector<uint64_t> Missing() const {  // of the next update
+    std::vector<uint64_t> missing;
+    if (!arm_.has_value()) return missing;
     const auto journal = journal_.find(*arm_);
-    if (journal == journal_.end()) return false;
     for (uint64_t i = 0; i < PerUpdate(); ++i) {
       const uint64_t group = version_ * PerUpdate() + i;
-      if (group % Ranks() == rank_ && !journal->second.contains(group)) return false;
+      if (group % Ranks() != rank_) continue;
+      if (journal == journal_.end() || !journal->second.contains(group)) missing.push_back(group);
     }
-    return true;
+    return missing;
   }
+  bool HasUpdate() const { return arm_.has_value() && Missing().empty(); }
   void Update() {
     v1::LearnerMessage message;
     v1::RankUpdate& update = *message.mutable_update();
@@ -375,7 +389,7 @@ class FakeFleet {
     FakeActor& actor = actors[random_.Below(actors.size())];
     FakeLearner& learner = learners[random_.Below(learners.size())];
     if (random_.Below(1000) < kills) {
-      switch (random_.Below(5)) {
+      switch (random_.Below(6)) {
         case 0:
           return actor.Die();
         case 1:
@@ -397,9 +411,11 @@ class FakeFleet {
           }
           return;
         }
+        case 5:
+          return learner.LoseRecord();
       }
     }
-    switch (random_.Below(8)) {
+    switch (random_.Below(9)) {
       case 0:
         if (!actor.joined()) actor.Join(1 + static_cast<uint32_t>(random_.Below(4)));
         break;
@@ -422,6 +438,9 @@ class FakeFleet {
         break;
       case 7:
         if (random_.Below(4) == 0) learner.Checkpoint();
+        break;
+      case 8:
+        learner.Beat();
         break;
     }
   }

@@ -78,6 +78,20 @@ void ArmRun::Save(const v1::SaveCheckpoint& save) {
   if (waiting_) waiting_->Interrupt();
 }
 
+std::vector<v1::GroupName> ArmRun::Missing() const {
+  constexpr size_t kMost = 64;
+  std::vector<v1::GroupName> names;
+  std::lock_guard lock(mu_);
+  if (waiting_ == nullptr) return names;
+  for (const uint64_t group : waiting_->MissingGroups(kMost)) {
+    v1::GroupName& name = names.emplace_back();
+    name.set_job_id(train_.job_id());
+    name.set_arm(train_.arm());
+    name.set_group(group);
+  }
+  return names;
+}
+
 bool ArmRun::stopped() const {
   std::lock_guard lock(mu_);
   return stopped_;
@@ -178,7 +192,7 @@ absl::Status ArmRun::LoadCheckpoint() {
   absl::StatusOr<policy::Model> starting = policy::LoadModel(config().policy().model());
   if (!starting.ok()) return starting.status();
   absl::StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(
-      config(), train_.arm(), *starting, collective_.get(), options_.reduce_timeout);
+      config(), train_.planned_updates(), *starting, collective_.get(), options_.reduce_timeout);
   if (!trainer.ok()) return trainer.status();
   trainer_ = *std::move(trainer);
 
@@ -230,7 +244,7 @@ absl::Status ArmRun::OpenJournal() {
   options.max_staleness = config().rollout().max_staleness();
   options.first_update = trainer_->version();
   options.behind_updates =
-      2 * options_.checkpoint_every;  // a broken newest checkpoint: the one before
+      train_.version() > trainer_->version() ? train_.version() - trainer_->version() : 0;
   options.validate = [config = config(),
                       model = trainer_->model().config()](const v1::Trajectory& trajectory) {
     return ValidateTrajectory(trajectory, config, model);
@@ -280,14 +294,20 @@ absl::Status ArmRun::TrainOnce() {
   const std::string missing = ingest_->Missing(update);
   parts_.metrics.SetActivity("waiting for trajectories", missing.empty() ? "" : "trajectories",
                              absl::StrCat("update ", update, ": ", missing));
-  absl::StatusOr<std::vector<v1::Trajectory>> trajectories =
-      ingest_->WaitForUpdate(update, start + absl::Seconds(1));
+  const absl::Status whole = ingest_->WaitUntilWhole(update, start + absl::Seconds(1));
+  if (!whole.ok() && !absl::IsDeadlineExceeded(whole) && !absl::IsCancelled(whole)) return whole;
+  // Together or not at all: a rank alone in an update would wait there for the others' groups, which may
+  // take any time, and not look at what else there is to do.
+  const absl::StatusOr<bool> together = AllAre(whole.ok());
   wait_seconds_ += SecondsSince(start);
-  if (!trajectories.ok()) {  // another look at what else there is to do
-    const bool again =
-        absl::IsDeadlineExceeded(trajectories.status()) || absl::IsCancelled(trajectories.status());
-    return again ? absl::OkStatus() : trajectories.status();
+  if (!together.ok()) return stopped() ? absl::OkStatus() : together.status();
+  if (!*together) return absl::OkStatus();
+  absl::StatusOr<std::vector<v1::Trajectory>> trajectories =
+      ingest_->WaitForUpdate(update, absl::InfinitePast());
+  if (absl::IsCancelled(trajectories.status())) {  // an interruption meanwhile is seen after the update
+    trajectories = ingest_->WaitForUpdate(update, absl::InfinitePast());
   }
+  if (!trajectories.ok()) return trajectories.status();
 
   parts_.metrics.SetActivity(absl::StrCat("training update ", update));
   absl::StatusOr<UpdateResult> result = trainer_->Update(*trajectories);
@@ -309,6 +329,14 @@ absl::Status ArmRun::TrainOnce() {
                                                               : absl::OkStatus();
 }
 
+absl::StatusOr<bool> ArmRun::AllAre(bool ready) {
+  double count = ready ? 1 : 0;
+  const absl::Status status =
+      collective_->AllReduceSum(absl::MakeSpan(&count, 1), options_.save_timeout);
+  if (!status.ok()) return status;
+  return count == ranks();
+}
+
 // All ranks, at the same version. A report that is not acknowledged must survive with the
 // checkpoint, because after it the update is never made again; so rank 0 stores every rank's.
 absl::Status ArmRun::CheckpointTogether() {
@@ -318,7 +346,7 @@ absl::Status ArmRun::CheckpointTogether() {
   for (int rank = 0; rank < ranks(); ++rank) {
     std::string bytes;
     if (rank == static_cast<int>(options_.rank)) bytes = Encode(parts_.session.Unacknowledged());
-    if (absl::Status status = collective_->Broadcast(rank, bytes, options_.reduce_timeout);
+    if (absl::Status status = collective_->Broadcast(rank, bytes, options_.save_timeout);
         !status.ok())
       return status;
     absl::StatusOr<std::vector<v1::RankUpdate>> updates = Decode(bytes);
@@ -330,7 +358,7 @@ absl::Status ArmRun::CheckpointTogether() {
     const absl::Status written = WriteCheckpointHere(std::move(unacknowledged));
     if (!written.ok()) fault = written.ToString();
   }
-  if (absl::Status status = collective_->Broadcast(0, fault, options_.reduce_timeout); !status.ok())
+  if (absl::Status status = collective_->Broadcast(0, fault, options_.save_timeout); !status.ok())
     return status;
   if (fault.empty()) {
     NoteCheckpoint();

@@ -35,7 +35,8 @@ struct ArmRunOptions {
   bool sync_journal = true;
   std::optional<int> nccl_device;  // sums gradients by NCCL on this GPU; else over TCP
   absl::Duration connect_timeout = absl::Seconds(60);  // for forming the collective
-  absl::Duration reduce_timeout = absl::Seconds(60);   // for every wait for other ranks
+  absl::Duration reduce_timeout = absl::Seconds(60);   // for other ranks' part of an update
+  absl::Duration save_timeout = absl::Minutes(10);     // while another rank may be writing files
 };
 
 class ArmRun {
@@ -51,8 +52,8 @@ class ArmRun {
   ArmRun(const v1::TrainArm& train, const ArmRunOptions& options, Parts parts);
   ~ArmRun();  // no trajectories are taken any more
 
-  // Trains until Stop: then OK. InvalidArgument, NotFound, DataLoss: this can never work, the job
-  // fails. Any other error: a peer or a disk; another generation may work.
+  // Trains until Stop: then OK. InvalidArgument, NotFound, DataLoss, OutOfRange (training diverged):
+  // this can never work, the job fails. Any other error: a peer or a disk; another generation may work.
   absl::Status Run();
 
   // --- from any thread
@@ -60,6 +61,8 @@ class ArmRun {
   void Stop(const std::string& why, bool checkpoint);
   // Saves (rank 0) and pins the version, now or when it is made.
   void Save(const v1::SaveCheckpoint& save);
+  // Some of the groups that this rank's next update waits for.
+  std::vector<v1::GroupName> Missing() const;
 
  private:
   absl::Status RunOrThrow();
@@ -69,6 +72,7 @@ class ArmRun {
   absl::Status OpenJournal();
   absl::Status Publish();
   absl::Status TrainOnce();
+  absl::StatusOr<bool> AllAre(bool ready);  // every rank
   absl::Status CheckpointTogether();
   absl::Status WriteCheckpointHere(std::vector<v1::RankUpdate> unacknowledged);
   void NoteCheckpoint();

@@ -16,9 +16,16 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-// Consecutive sequences whose lengths add up to at most `budget` tokens; one that is longer alone
-// is a micro-batch of its own. A budget of 0 puts all in one.
-std::vector<Range> CutMicrobatches(absl::Span<const int32_t> lengths, uint64_t budget);
+struct SequenceSize {
+  int32_t length = 0;
+  uint64_t group = 0;
+  int32_t shared = 0;  // < length: tokens that all of its group begin with
+};
+
+// Consecutive sequences whose tokens to read are at most `budget`, where what a group shares is read
+// once in a micro-batch; one that is longer alone is a micro-batch of its own. A budget of 0 puts all
+// in one.
+std::vector<Range> CutMicrobatches(absl::Span<const SequenceSize> sequences, uint64_t budget);
 
 // The minibatch, of `minibatches`, that trains on a group: an update's groups in issue order, in
 // parts as equal as can be. The same for any number of ranks.

@@ -119,9 +119,8 @@ bool Ingest::WholeLocked(uint64_t update) const {
   return true;
 }
 
-absl::StatusOr<std::vector<v1::Trajectory>> Ingest::WaitForUpdate(uint64_t update,
-                                                                  absl::Time deadline) {
-  std::unique_lock lock(mu_);
+absl::Status Ingest::WaitLocked(std::unique_lock<std::mutex>& lock, uint64_t update,
+                                absl::Time deadline) {
   if (update != next_update_) {
     return absl::FailedPreconditionError(
         absl::StrCat("update ", update, " was asked for, but the next one is ", next_update_));
@@ -133,6 +132,18 @@ absl::StatusOr<std::vector<v1::Trajectory>> Ingest::WaitForUpdate(uint64_t updat
     return absl::DeadlineExceededError(
         absl::StrCat("update ", update, " waits for ", MissingLocked(update)));
   }
+  return absl::OkStatus();
+}
+
+absl::Status Ingest::WaitUntilWhole(uint64_t update, absl::Time deadline) {
+  std::unique_lock lock(mu_);
+  return WaitLocked(lock, update, deadline);
+}
+
+absl::StatusOr<std::vector<v1::Trajectory>> Ingest::WaitForUpdate(uint64_t update,
+                                                                  absl::Time deadline) {
+  std::unique_lock lock(mu_);
+  if (absl::Status status = WaitLocked(lock, update, deadline); !status.ok()) return status;
   std::vector<v1::Trajectory> trajectories;
   for (uint64_t g = FirstGroup(update); g < (update + 1) * options_.groups_per_update;
        g += options_.ranks) {
@@ -169,6 +180,18 @@ std::string Ingest::MissingLocked(uint64_t update) const {
   }
   if (more > 0) named.push_back(absl::StrCat("and ", more, " more groups"));
   return absl::StrJoin(named, ", ");
+}
+
+std::vector<uint64_t> Ingest::MissingGroups(size_t most) const {
+  std::lock_guard lock(mu_);
+  std::vector<uint64_t> missing;
+  for (uint64_t g = FirstGroup(next_update_);
+       g < (next_update_ + 1) * options_.groups_per_update && missing.size() < most;
+       g += options_.ranks) {
+    const auto it = groups_.find(g);
+    if (it == groups_.end() || it->second.present < options_.group_size) missing.push_back(g);
+  }
+  return missing;
 }
 
 std::vector<uint64_t> Ingest::WholeGroups() const {

@@ -64,10 +64,14 @@ class Ingest {
   // missing; Cancelled after Interrupt.
   absl::StatusOr<std::vector<v1::Trajectory>> WaitForUpdate(uint64_t update, absl::Time deadline);
 
+  // The same without taking them: OK when all is there.
+  absl::Status WaitUntilWhole(uint64_t update, absl::Time deadline);
+
   // What WaitForUpdate(update) waits for: "group 12 (5 of 8 episodes), group 14 (0 of 8 episodes),
   // and 3 more groups"; empty when all is there.
   std::string Missing(uint64_t update) const;
 
+  std::vector<uint64_t> MissingGroups(size_t most) const;  // the first ones of the next update
   std::vector<uint64_t> WholeGroups() const;  // unused ones, ascending
   size_t waiting_trajectories() const;        // taken in, not used
 
@@ -80,6 +84,7 @@ class Ingest {
   };
 
   bool AddLocked(v1::Trajectory trajectory);
+  absl::Status WaitLocked(std::unique_lock<std::mutex>& lock, uint64_t update, absl::Time deadline);
   absl::Status Validate(const v1::Trajectory& trajectory) const;
   uint64_t WindowEnd() const {
     return (window_base_ + 1 + options_.max_staleness) * options_.groups_per_update;

@@ -81,7 +81,7 @@ absl::Status Journal::Recover(const Visit& visit) {
     next_number_ = number + 1;
   }
   stats_.segments = segments_.size();
-  return absl::OkStatus();
+  return files_.SyncDirectory(options_.directory);
 }
 
 absl::Status Journal::RecoverSegment(const std::string& path, const Visit& visit) {
@@ -105,9 +105,11 @@ absl::Status Journal::RecoverSegment(const std::string& path, const Visit& visit
         "{}: the record at byte {} is torn or corrupt; cutting off {} bytes, which are sent or "
         "played again where they are needed",
         path, at, content->size() - at);
-    if (absl::Status status = files_.Truncate(path, at); !status.ok()) return status;
   }
   if (at == 0) return files_.Remove(path);
+  // An earlier life may have written records that it did not live to sync; from now on they count as
+  // acknowledged.
+  if (absl::Status status = files_.Settle(path, at); !status.ok()) return status;
   segments_.push_back(std::move(segment));
   return absl::OkStatus();
 }

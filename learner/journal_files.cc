@@ -89,9 +89,17 @@ class Posix : public JournalFiles {
     return std::make_unique<PosixAppendFile>(fd, path);
   }
 
-  absl::Status Truncate(const std::string& path, uint64_t bytes) override {
-    return truncate(path.c_str(), static_cast<off_t>(bytes)) == 0 ? absl::OkStatus()
-                                                                  : ErrnoError(path, "truncate");
+  absl::Status Settle(const std::string& path, uint64_t bytes) override {
+    const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return ErrnoError(path, "open");
+    absl::Status status;
+    if (ftruncate(fd, static_cast<off_t>(bytes)) != 0) {
+      status = ErrnoError(path, "truncate");
+    } else if (fsync(fd) != 0) {
+      status = ErrnoError(path, "sync");
+    }
+    close(fd);
+    return status;
   }
 
   absl::Status Remove(const std::string& path) override {

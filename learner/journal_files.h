@@ -31,7 +31,8 @@ class JournalFiles {
   virtual absl::StatusOr<std::string> Read(const std::string& path) = 0;
   virtual absl::StatusOr<std::unique_ptr<AppendFile>> Create(
       const std::string& path) = 0;  // must be new
-  virtual absl::Status Truncate(const std::string& path, uint64_t bytes) = 0;
+  // Cuts the file off after `bytes`, and makes the rest survive the machine's crash.
+  virtual absl::Status Settle(const std::string& path, uint64_t bytes) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;
   virtual absl::Status SyncDirectory(
       const std::string& path) = 0;  // its files' names survive a crash

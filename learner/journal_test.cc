@@ -23,12 +23,14 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// A disk in memory that fails on demand. What was appended and not synced is lost by Crash().
+// A disk in memory that fails on demand. What was appended and not synced is lost by Crash(), and so are
+// files whose folder was not synced since they were made.
 class FakeDisk : public JournalFiles {
  public:
   struct File {
     std::string content;
     size_t synced = 0;
+    bool named = false;  // its name is on the disk
   };
   std::map<std::string, File> files;
   std::mutex mu;
@@ -39,6 +41,7 @@ class FakeDisk : public JournalFiles {
 
   void Crash() {
     std::lock_guard lock(mu);
+    std::erase_if(files, [](const auto& entry) { return !entry.second.named; });
     for (auto& [path, file] : files) file.content.resize(file.synced);
   }
 
@@ -58,8 +61,9 @@ class FakeDisk : public JournalFiles {
     files[path];
     return std::make_unique<Appender>(this, path);
   }
-  absl::Status Truncate(const std::string& path, uint64_t bytes) override {
+  absl::Status Settle(const std::string& path, uint64_t bytes) override {
     files[path].content.resize(bytes);
+    files[path].synced = bytes;
     return absl::OkStatus();
   }
   absl::Status Remove(const std::string& path) override {
@@ -67,7 +71,11 @@ class FakeDisk : public JournalFiles {
     files.erase(path);
     return absl::OkStatus();
   }
-  absl::Status SyncDirectory(const std::string&) override { return absl::OkStatus(); }
+  absl::Status SyncDirectory(const std::string&) override {
+    std::lock_guard lock(mu);
+    for (auto& [path, file] : files) file.named = true;
+    return absl::OkStatus();
+  }
 
  private:
   struct Appender : AppendFile {
@@ -143,6 +151,22 @@ TEST(JournalTest, WhatWasAcknowledgedIsThereAfterACrash) {
   MustOpen({"/j"}, disk, &found);
   EXPECT_THAT(found, ElementsAre(std::pair(3ul, std::string("three")),
                                  std::pair(1ul, std::string(100000, 'x'))));
+}
+
+TEST(JournalTest, WhatWasRecoveredIsThereAfterACrash) {
+  FakeDisk disk;
+  const JournalOptions options{.directory = "/j", .sync = false};
+  {
+    auto journal = MustOpen(options, disk);
+    ASSERT_TRUE(AppendAndWait(*journal, 1, "written, not synced").ok());
+  }
+  Records found;
+  MustOpen(options, disk, &found);   // as after kill -9: the learner now answers for it
+  EXPECT_THAT(found, ElementsAre(std::pair(1ul, std::string("written, not synced"))));
+  disk.Crash();
+  found.clear();
+  MustOpen(options, disk, &found);
+  EXPECT_THAT(found, ElementsAre(std::pair(1ul, std::string("written, not synced"))));
 }
 
 TEST(JournalTest, ATornTailLosesOnlyTheTornRecord) {

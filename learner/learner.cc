@@ -51,7 +51,7 @@ absl::StatusOr<std::unique_ptr<Learner>> Learner::Start(const LearnerOptions& op
   handlers.train = [raw](v1::TrainArm train) { raw->OnTrain(std::move(train)); };
   handlers.save = [raw](v1::SaveCheckpoint save) { raw->OnSave(save); };
   handlers.stop = [raw](v1::StopTraining stop) { raw->OnStop(stop); };
-  handlers.heartbeat = [raw] { return raw->metrics_.Heartbeat(); };
+  handlers.heartbeat = [raw] { return raw->Heartbeat(); };
   raw->session_ = std::make_unique<Session>(options.coordinator, hello, std::move(handlers));
   raw->thread_ = std::thread([raw] { raw->Run(); });
   return learner;
@@ -79,6 +79,15 @@ bool Learner::Stop(bool checkpoint, absl::Duration timeout) {
   weights_.Close();
   server_->Shutdown(absl::ZeroDuration());
   return true;
+}
+
+v1::Heartbeat Learner::Heartbeat() {
+  v1::Heartbeat beat = metrics_.Heartbeat();
+  std::lock_guard lock(mu_);
+  if (run_) {
+    for (v1::GroupName& name : run_->Missing()) *beat.add_missing() = std::move(name);
+  }
+  return beat;
 }
 
 void Learner::OnTrain(v1::TrainArm train) {
@@ -159,6 +168,7 @@ absl::Time Learner::EndRun(const v1::TrainArm& train, const absl::Status& status
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kAlreadyExists: {
       metrics_.SetActivity("failed", "coordinator", "the coordinator's word on what to train");
       v1::LearnerFailed failed;

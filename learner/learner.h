@@ -51,6 +51,7 @@ class Learner {
         trajectories_(metrics),
         weights_service_(weights_, metrics) {}
 
+  v1::Heartbeat Heartbeat();
   void OnTrain(v1::TrainArm train);
   void OnSave(const v1::SaveCheckpoint& save);
   void OnStop(const v1::StopTraining& stop);

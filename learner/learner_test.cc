@@ -124,7 +124,9 @@ class FakeFleet : public v1::FleetService::CallbackService {
         if (ready_.size() == ranks_) {
           const uint64_t end = std::min(consumed_ + 1 + kStaleness, updates_) * kGroupsPerUpdate;
           for (uint64_t g = first_; g < end; ++g) {
-            if (!delivered_.count(g)) groups.push_back(g);
+            if (!delivered_.count(g) && !(g % ranks_ == slow_rank_ && absl::Now() < slow_until_)) {
+              groups.push_back(g);
+            }
           }
           for (uint32_t r = 0; r < ranks_; ++r) addresses.push_back(learners_[r].hello.address());
         }
@@ -172,6 +174,8 @@ class FakeFleet : public v1::FleetService::CallbackService {
   std::map<uint32_t, Member> learners_;
   uint64_t generation_ = 0;
   uint64_t unreachable_generation_ = 0;  // its ranks cannot reach each other
+  uint32_t slow_rank_ = 0;                // whose groups nobody plays before ...
+  absl::Time slow_until_ = absl::InfinitePast();
   std::map<uint32_t, v1::LearnerReady> ready_;
   uint64_t first_ = 0;  // groups before it are used
   std::set<uint64_t> delivered_;
@@ -346,7 +350,7 @@ class LearnerTest : public testing::Test {
     options.coordinator = fleet.address();
     options.arm.rank = rank;
     options.arm.checkpoint_every = 2;
-    options.arm.reduce_timeout = absl::Seconds(20);
+    options.arm.reduce_timeout = reduce_timeout_;
     options.arm.connect_timeout = connect_timeout_;
     auto learner = Learner::Start(options, metrics_);
     EXPECT_TRUE(learner.ok()) << learner.status();
@@ -362,7 +366,7 @@ class LearnerTest : public testing::Test {
   }
 
   Metrics metrics_;
-  absl::Duration connect_timeout_ = absl::Seconds(20);
+  absl::Duration connect_timeout_ = absl::Seconds(20), reduce_timeout_ = absl::Seconds(20);
   std::vector<std::string> directories_;
 };
 
@@ -523,6 +527,17 @@ TEST_F(LearnerTest, RanksThatCannotReachEachOtherAskForAnotherGeneration) {
   auto rank0 = StartLearner(fleet, 0), rank1 = StartLearner(fleet, 1);
   fleet.DriveToTheEnd();  // after a lease
   EXPECT_GT(fleet.generation_, 1);
+}
+
+TEST_F(LearnerTest, ARankWaitsForTheOthersGroupsAsLongAsTheyTake) {
+  const std::string expected = Undisturbed(2, 2);
+  reduce_timeout_ = absl::Milliseconds(300);
+  FakeFleet fleet(NewRun(), 2, 2);
+  fleet.slow_rank_ = 1;
+  fleet.slow_until_ = absl::Now() + 5 * reduce_timeout_;
+  auto rank0 = StartLearner(fleet, 0), rank1 = StartLearner(fleet, 1);
+  EXPECT_EQ(fleet.DriveToTheEnd(), expected);
+  EXPECT_EQ(fleet.generation_, 1);
 }
 
 TEST_F(LearnerTest, ReportsThatAreNotAcknowledgedComeAgain) {

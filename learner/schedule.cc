@@ -8,15 +8,6 @@
 
 namespace sojourn::learner {
 
-uint64_t PlannedUpdates(const v1::Arm& arm) {
-  uint64_t total = 0;
-  for (const v1::Stage& stage : arm.stages()) {
-    if (stage.advance().updates() == 0) return 0;
-    total += stage.advance().updates();
-  }
-  return total;
-}
-
 absl::StatusOr<Schedule> Schedule::Create(const v1::Algorithm& algorithm, uint64_t total) {
   const double peak = algorithm.learning_rate();
   if (!std::isfinite(peak) || peak < 0) {

@@ -9,9 +9,6 @@
 
 namespace sojourn::learner {
 
-// The most updates that an arm can have: the sum of its stages' limits, or 0 when a stage has none.
-uint64_t PlannedUpdates(const v1::Arm& arm);
-
 // Warms up linearly (update u < warmup: peak * (u + 1) / warmup), then is constant, or falls to 0
 // at `total` updates, linearly or along half a cosine. With total = 0 (unknown) it stays constant.
 class Schedule {

@@ -48,14 +48,5 @@ TEST(Schedule, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(Schedule::Create(algorithm, 1).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST(PlannedUpdates, AddsUpTheStagesUnlessOneHasNoLimit) {
-  v1::Arm arm;
-  arm.add_stages()->mutable_advance()->set_updates(3);
-  arm.add_stages()->mutable_advance()->set_updates(4);
-  EXPECT_EQ(PlannedUpdates(arm), 7);
-  arm.add_stages()->mutable_advance()->set_episodes(4);
-  EXPECT_EQ(PlannedUpdates(arm), 0);
-}
-
 }  // namespace
 }  // namespace sojourn::learner

@@ -42,6 +42,7 @@ absl::Status Invalid(const v1::Trajectory& t, const std::string& fault) {
 struct Trainer::Episode {
   const v1::Trajectory* trajectory = nullptr;
   int32_t length = 0;         // tokens read: those before the last generated one
+  int32_t shared = 0;         // of them, those that its whole group begins with
   std::vector<int64_t> rows;  // the position before each generated token
   std::vector<float> behavior, reference, advantages;
   bool active = false;  // of a group with an advantage that is not 0
@@ -91,18 +92,15 @@ absl::Status ValidateTrajectory(const v1::Trajectory& t, const v1::JobConfig& co
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const v1::JobConfig& config, uint32_t arm,
+absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const v1::JobConfig& config,
+                                                         uint64_t planned_updates,
                                                          const policy::Model& starting,
                                                          Collective* collective,
                                                          absl::Duration reduce_timeout) {
   const v1::Algorithm& a = config.algorithm();
   auto algorithm = MakeAlgorithm(a.name());
   if (!algorithm.ok()) return algorithm.status();
-  if (arm >= static_cast<uint32_t>(config.arms_size())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("arm ", arm, ": the job has ", config.arms_size()));
-  }
-  auto schedule = Schedule::Create(a, PlannedUpdates(config.arms(arm)));
+  auto schedule = Schedule::Create(a, planned_updates);
   if (!schedule.ok()) return schedule.status();
   const v1::Rollout& rollout = config.rollout();
   if (rollout.group_size() < static_cast<uint32_t>((*algorithm)->min_group_size())) {
@@ -182,6 +180,31 @@ absl::Status Trainer::CheckUpdate(absl::Span<const v1::Trajectory> trajectories)
   return absl::OkStatus();
 }
 
+namespace {
+
+// How many tokens, of those read, all episodes of a group begin with: their prompt, and what they happened
+// to generate alike. Each is left a token of its own. Episodes without generated tokens are not read.
+template <typename Episode>
+void FindShared(absl::Span<Episode> group) {
+  const Episode* first = nullptr;
+  int32_t shared = 0;
+  for (const Episode& e : group) {
+    if (e.rows.empty()) continue;
+    if (first == nullptr) {
+      first = &e;
+      shared = e.length - 1;
+      continue;
+    }
+    const auto &mine = e.trajectory->tokens(), &its = first->trajectory->tokens();
+    shared = std::min(shared, e.length - 1);
+    shared = static_cast<int32_t>(
+        std::mismatch(its.begin(), its.begin() + shared, mine.begin()).first - its.begin());
+  }
+  for (Episode& e : group) e.shared = e.rows.empty() ? 0 : shared;
+}
+
+}  // namespace
+
 std::vector<Trainer::Episode> Trainer::MakeEpisodes(
     absl::Span<const v1::Trajectory> trajectories) const {
   std::vector<Episode> episodes;
@@ -196,12 +219,16 @@ std::vector<Trainer::Episode> Trainer::MakeEpisodes(
     e.length = e.rows.empty() ? 0 : e.rows.back() + 1;
     e.reference.assign(e.rows.size(), 0.0f);
   }
+  const size_t group_size = config_.rollout().group_size();
+  for (size_t begin = 0; begin < episodes.size(); begin += group_size) {
+    FindShared(absl::MakeSpan(episodes).subspan(begin, group_size));
+  }
   return episodes;
 }
 
 namespace {
 
-// Episodes laid end to end.
+// Episodes laid end to end, what those of a group share once before them.
 struct Packed {
   policy::PackedTokens tokens;
   std::vector<int64_t> rows, targets;  // of every generated token
@@ -210,16 +237,32 @@ struct Packed {
 template <typename Episode>
 Packed Pack(const std::vector<Episode*>& episodes, Range range) {
   Packed packed;
+  policy::PackedTokens& all = packed.tokens;
+  const auto add = [&](const Episode& e, int32_t begin, int32_t end, int32_t prefix) {
+    const auto& tokens = e.trajectory->tokens();
+    all.tokens.insert(all.tokens.end(), tokens.begin() + begin, tokens.begin() + end);
+    all.lengths.push_back(end - begin);
+    all.prefixes.push_back(prefix);
+  };
+  const auto group = [&](size_t i) { return episodes[i]->trajectory->name().group(); };
+  int32_t prefix = -1;  // the sequence that the present group shares, from the row `prefix_start`
+  int64_t prefix_start = 0;
   for (size_t i = range.begin; i < range.end; ++i) {
     const Episode& e = *episodes[i];
-    const int64_t offset = packed.tokens.tokens.size();
-    const auto& tokens = e.trajectory->tokens();
-    packed.tokens.tokens.insert(packed.tokens.tokens.end(), tokens.begin(),
-                                tokens.begin() + e.length);
-    packed.tokens.lengths.push_back(e.length);
-    for (int64_t row : e.rows) {
-      packed.rows.push_back(offset + row);
-      packed.targets.push_back(tokens[row + 1]);
+    if (i == range.begin || group(i) != group(i - 1)) {
+      prefix = -1;
+      if (e.shared > 0 && i + 1 < range.end && group(i + 1) == group(i)) {
+        prefix = static_cast<int32_t>(all.lengths.size());
+        prefix_start = all.tokens.size();
+        add(e, 0, e.shared, -1);
+      }
+    }
+    const int32_t shared = prefix >= 0 ? e.shared : 0;
+    const int64_t start = static_cast<int64_t>(all.tokens.size()) - shared;
+    add(e, shared, e.length, prefix);
+    for (const int64_t row : e.rows) {
+      packed.rows.push_back((row < shared ? prefix_start : start) + row);
+      packed.targets.push_back(e.trajectory->tokens(row + 1));
     }
   }
   return packed;
@@ -238,10 +281,12 @@ torch::Tensor Field(const std::vector<Episode*>& episodes, Range range,
 }
 
 template <typename Episode>
-std::vector<int32_t> Lengths(const std::vector<Episode*>& episodes) {
-  std::vector<int32_t> lengths;
-  for (const Episode* e : episodes) lengths.push_back(e->length);
-  return lengths;
+std::vector<SequenceSize> Sizes(const std::vector<Episode*>& episodes) {
+  std::vector<SequenceSize> sizes;
+  for (const Episode* e : episodes) {
+    sizes.push_back({e->length, e->trajectory->name().group(), e->shared});
+  }
+  return sizes;
 }
 
 }  // namespace
@@ -253,7 +298,7 @@ void Trainer::ScoreReference(std::vector<Episode>& episodes) const {
     if (!e.rows.empty()) all.push_back(&e);
   }
   for (const Range& range :
-       CutMicrobatches(Lengths(all), config_.algorithm().microbatch_tokens())) {
+       CutMicrobatches(Sizes(all), config_.algorithm().microbatch_tokens())) {
     const Packed packed = Pack(all, range);
     const auto scores =
         reference_.Score(reference_.Hidden(packed.tokens), ToTensor(packed.rows, torch::kLong),
@@ -297,7 +342,7 @@ absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double le
   if (counts[2] == 0) return absl::OkStatus();  // nothing to learn from, on any rank: no step
 
   gradients_.Zero();
-  for (const Range& range : CutMicrobatches(Lengths(read), a.microbatch_tokens())) {
+  for (const Range& range : CutMicrobatches(Sizes(read), a.microbatch_tokens())) {
     const Packed packed = Pack(read, range);
     std::vector<float> weights;
     for (size_t i = range.begin; i < range.end; ++i) {
@@ -331,7 +376,7 @@ absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double le
   if (!status.ok()) return status;
   const double norm = gradients_.ClipNorm(a.max_gradient_norm());
   if (!std::isfinite(norm)) {
-    return absl::InternalError(
+    return absl::OutOfRangeError(
         absl::StrCat("update ", version_, ": the gradient is not finite (norm ", norm,
                      "); a lower learning rate, clipping or a warm-up may help"));
   }

@@ -1,7 +1,8 @@
 // The mathematics of one learner rank: groups of trajectories in, a new policy version out.
 //
 // One update: advantages from rewards -> minibatches (the update's groups in issue order, in equal
-// parts) -> micro-batches (cut by issue order and a token budget, packed without padding) ->
+// parts) -> micro-batches (cut by issue order and a token budget, packed without padding, the prompt that a
+// group's episodes share read once) ->
 // forward and backward, gradients added up over micro-batches and then over ranks -> clip -> AdamW.
 // At one thread the result is the same bit for bit for the same inputs and number of ranks.
 //
@@ -57,11 +58,12 @@ absl::Status ValidateTrajectory(const v1::Trajectory& trajectory, const v1::JobC
 
 class Trainer {
  public:
-  // `config` is a resolved one (defaults filled in); `arm` is an index in config.arms; `starting`
-  // is the starting policy: what version 0 plays and what KL is measured to. Its weights are
+  // `config` is a resolved one (defaults filled in); `planned_updates` are the most that the arm can
+  // have, 0: unknown; `starting` is the starting policy: what version 0 plays and what KL is measured to. Its weights are
   // copied, as fp32. `collective` must outlive the trainer; `reduce_timeout` bounds every wait for
   // other ranks.
-  static absl::StatusOr<std::unique_ptr<Trainer>> Create(const v1::JobConfig& config, uint32_t arm,
+  static absl::StatusOr<std::unique_ptr<Trainer>> Create(const v1::JobConfig& config,
+                                                         uint64_t planned_updates,
                                                          const policy::Model& starting,
                                                          Collective* collective,
                                                          absl::Duration reduce_timeout);

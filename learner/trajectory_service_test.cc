@@ -47,8 +47,8 @@ class SlowFiles : public JournalFiles {
     if (!file.ok()) return file.status();
     return std::make_unique<File>(this, *std::move(file));
   }
-  absl::Status Truncate(const std::string& path, uint64_t bytes) override {
-    return real_.Truncate(path, bytes);
+  absl::Status Settle(const std::string& path, uint64_t bytes) override {
+    return real_.Settle(path, bytes);
   }
   absl::Status Remove(const std::string& path) override { return real_.Remove(path); }
   absl::Status SyncDirectory(const std::string& path) override { return real_.SyncDirectory(path); }

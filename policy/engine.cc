@@ -36,7 +36,7 @@ struct Episode {
   std::shared_ptr<Prompt> prompt;  // until the first token of the first response is drawn
   std::vector<int32_t> tokens;     // the context
   KvSequence cache;                // of its first tokens
-  int64_t once_read = 0;           // tokens that were in the cache at some time
+  int64_t once_read = 0;           // tokens that were in the cache, or would be
   int64_t last_used = 0;           // in steps
   bool active = false;             // a response is under way: waiting or in a slot
   ResponseRequest request;
@@ -127,7 +127,9 @@ absl::Status CpuEngine::SetModel(std::shared_ptr<const Model> model, CachePolicy
         "cannot change the model while ", episodes_.size(),
         " episodes are open: close them first, or say what becomes of their keys and values"));
   }
-  if (ModelConfigJson(model->config()) != ModelConfigJson(model_.config())) {
+  ModelConfig config = model->config();
+  config.torch_dtype = model_.config().torch_dtype;  // the engine has its own format
+  if (ModelConfigJson(config) != ModelConfigJson(model_.config())) {
     return absl::InvalidArgumentError("the new model has another config than the engine's");
   }
   model_.SetWeights(*model);
@@ -276,6 +278,7 @@ bool CpuEngine::MakeRoom(int64_t blocks, size_t slot) {
     slots_.pop_back();
     waiting_.push_front(youngest);
     ++stats_.preemptions;
+    if (!youngest->response.tokens.empty()) youngest->once_read = youngest->tokens.size();
     Drop(*youngest);
   }
   return true;

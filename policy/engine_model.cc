@@ -29,7 +29,7 @@ EngineModel::EngineModel(const Model& model, WeightFormat format, int64_t max_ro
       products_(CpuKernels(format)),
       format_(format),
       config_(model.config()),
-      angles_(config_.rope_theta, config_.head_dim, max_context_tokens),
+      angles_(config_, max_context_tokens),
       shape_{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim,
              angles_.cos.data(), angles_.sin.data()},
       pool_(pool),
@@ -56,12 +56,25 @@ void EngineModel::SetWeights(const Model& model) {
     const auto get = [&](const char* name) {
       return weights.at(absl::StrCat("model.layers.", i, ".", name));
     };
+    const auto values = [&](bool has, const std::vector<const char*>& names) {
+      std::vector<float> all;
+      for (size_t j = 0; has && j < names.size(); ++j) {
+        const std::vector<float> part = Values(get(names[j]));
+        all.insert(all.end(), part.begin(), part.end());
+      }
+      return all;
+    };
     Layer& layer = layers_[i];
     layer.attention_norm = Values(get("input_layernorm.weight"));
     Pack({get("self_attn.q_proj.weight"), get("self_attn.k_proj.weight"),
           get("self_attn.v_proj.weight")},
          layer.qkv);
+    layer.qkv.bias = values(config_.qkv_bias, {"self_attn.q_proj.bias", "self_attn.k_proj.bias",
+                                               "self_attn.v_proj.bias"});
+    layer.q_norm = values(config_.qk_norm, {"self_attn.q_norm.weight"});
+    layer.k_norm = values(config_.qk_norm, {"self_attn.k_norm.weight"});
     Pack({get("self_attn.o_proj.weight")}, layer.output);
+    layer.output.bias = values(config_.output_bias, {"self_attn.o_proj.bias"});
     layer.mlp_norm = Values(get("post_attention_layernorm.weight"));
     Pack({get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")}, layer.gate_up);
     Pack({get("mlp.down_proj.weight")}, layer.down);
@@ -97,8 +110,43 @@ void EngineModel::Multiply(int64_t rows, const Matrix& matrix, float* c, int64_t
   const int64_t per_piece = std::max<int64_t>(1, kPieceBytes / bytes);
   pool_.For(RoundUp(panels, per_piece) / per_piece, [&](int64_t piece, int) {
     const int64_t first = piece * per_piece, count = std::min(per_piece, panels - first);
+    const int64_t end = std::min((first + count) * kPanel, matrix.n);
+    const bool biased = !matrix.bias.empty();
+    for (int64_t r = 0; r < rows && biased; ++r) {
+      for (int64_t column = first * kPanel; column < end; ++column) {
+        float& to = c[r * ldc + column];
+        to = (accumulate ? to : 0) + matrix.bias[column];
+      }
+    }
     products_.product(rows, matrix.k, count * kPanel, input_.data(),
-                      matrix.packed.data() + first * bytes, c + first * kPanel, ldc, accumulate);
+                      matrix.packed.data() + first * bytes, c + first * kPanel, ldc,
+                      accumulate || biased);
+  });
+}
+
+template <typename Work>
+void EngineModel::ForRows(int64_t rows, const Work& work) {
+  pool_.For(RoundUp(rows, kPieceRows) / kPieceRows, [&](int64_t piece, int thread) {
+    const int64_t first = piece * kPieceRows;
+    work(first, std::min(kPieceRows, rows - first), thread);
+  });
+}
+
+void EngineModel::Store(absl::Span<const Row> rows, int64_t layer, KvCache& cache) {
+  const int64_t ld_qkv = RoundUp(shape_.row(), kPanel), dim = shape_.head_dim;
+  const auto norm = [&](const std::vector<float>& weight, int64_t heads, float* x) {
+    if (weight.empty()) return;
+    kernels_.rms_norm(heads, dim, static_cast<float>(config_.rms_norm_eps), x, dim, weight.data(),
+                      x, nullptr);
+  };
+  ForRows(rows.size(), [&](int64_t first, int64_t count, int) {
+    for (int64_t r = first; r < first + count; ++r) {
+      float* const qkv = qkv_.data() + r * ld_qkv;
+      norm(layers_[layer].q_norm, shape_.heads, qkv);
+      norm(layers_[layer].k_norm, shape_.kv_heads, qkv + shape_.heads * dim);
+      products_.store_kv(shape_, rows[r].position, qkv,
+                         cache.Block(rows[r].sequence->blocks[rows[r].position / kPanel], layer));
+    }
   });
 }
 
@@ -134,18 +182,11 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
       spans_.push_back({r, 1});
     }
   }
-  // work(first row, rows, thread) for all rows, a few at a time.
-  const auto for_rows = [&](int64_t count, const auto& work) {
-    pool_.For(RoundUp(count, kPieceRows) / kPieceRows, [&](int64_t piece, int thread) {
-      const int64_t first = piece * kPieceRows;
-      work(first, std::min(kPieceRows, count - first), thread);
-    });
-  };
   const auto prepare = [&](int64_t first, int64_t count, int64_t k, const float* x, int64_t ld) {
     products_.prepare(count, k, x, ld, input_.data() + first * products_.input_bytes(k));
   };
   const auto norm = [&](const std::vector<float>& weight) {
-    for_rows(n, [&](int64_t first, int64_t count, int thread) {
+    ForRows(n, [&](int64_t first, int64_t count, int thread) {
       float* const normed = scratch_[thread].rows.data();
       kernels_.rms_norm(count, hidden, epsilon, x_.data() + first * ldx, ldx, weight.data(), normed,
                         nullptr);
@@ -161,20 +202,15 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
     const Layer& layer = layers_[l];
     norm(layer.attention_norm);
     Multiply(n, layer.qkv, qkv_.data(), ld_qkv, false);
-    for_rows(n, [&](int64_t first, int64_t count, int) {
-      for (int64_t r = first; r < first + count; ++r) {
-        products_.store_kv(shape_, rows[r].position, qkv_.data() + r * ld_qkv,
-                           cache.Block(rows[r].sequence->blocks[rows[r].position / kPanel], l));
-      }
-    });
+    Store(rows, l, cache);
     Attend(rows, l, cache);
-    for_rows(n, [&](int64_t first, int64_t count, int) {
+    ForRows(n, [&](int64_t first, int64_t count, int) {
       prepare(first, count, heads, attended_.data() + first * heads, heads);
     });
     Multiply(n, layer.output, x_.data(), ldx, true);
     norm(layer.mlp_norm);
     Multiply(n, layer.gate_up, gate_up_.data(), ld_gate_up, false);
-    for_rows(n, [&](int64_t first, int64_t count, int thread) {
+    ForRows(n, [&](int64_t first, int64_t count, int thread) {
       float* const activated = scratch_[thread].rows.data();
       kernels_.swiglu(count, inner, gate_up_.data() + first * ld_gate_up, ld_gate_up, activated);
       prepare(first, count, inner, activated, inner);
@@ -183,7 +219,7 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
   }
   const int64_t chosen = outputs.size(), ld_logits = RoundUp(config_.vocab_size, kPanel);
   if (static_cast<int64_t>(logits_.size()) < chosen * ld_logits) logits_.resize(chosen * ld_logits);
-  for_rows(chosen, [&](int64_t first, int64_t count, int thread) {
+  ForRows(chosen, [&](int64_t first, int64_t count, int thread) {
     float* const normed = scratch_[thread].rows.data();
     for (int64_t i = 0; i < count; ++i) {
       kernels_.rms_norm(1, hidden, epsilon, x_.data() + outputs[first + i] * ldx, ldx,

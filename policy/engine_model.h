@@ -43,9 +43,11 @@ class EngineModel {
   struct Matrix {
     int64_t k = 0, n = 0;
     Bytes packed;
+    std::vector<float> bias;  // [n], or none
   };
   struct Layer {
     std::vector<float> attention_norm, mlp_norm;
+    std::vector<float> q_norm, k_norm;  // [head_dim], or none
     Matrix qkv, output, gate_up, down;
   };
   // Up to kSpanRows rows of one sequence, which attend together.
@@ -54,8 +56,13 @@ class EngineModel {
   };
 
   void Pack(const std::vector<torch::Tensor>& weights, Matrix& matrix);
-  // c[rows, n] (+)= x[rows, k] matrix, x being in input_.
+  // c[rows, n] (+)= x[rows, k] matrix + bias, x being in input_.
   void Multiply(int64_t rows, const Matrix& matrix, float* c, int64_t ldc, bool accumulate);
+  // work(first row, rows, thread) for all rows, a few at a time.
+  template <typename Work>
+  void ForRows(int64_t rows, const Work& work);
+  // Norms the heads, and writes keys and values to the cache.
+  void Store(absl::Span<const Row> rows, int64_t layer, KvCache& cache);
   void Attend(absl::Span<const Row> rows, int64_t layer, KvCache& cache);
 
   const Kernels& kernels_;

@@ -187,8 +187,8 @@ TEST(FormatKernels, CachedAttentionEqualsAttentionOverTheSequence) {
     const auto qkv = Floats(kTokens * shape.row(), 8);
     std::vector<float> expected(kTokens * heads * dim), lse(kTokens * heads),
         scratch(AttentionScratch(kTokens, dim));
-    const int32_t length = kTokens;
-    CpuKernels().attention(shape, &length, 1, qkv.data(), expected.data(), lse.data(),
+    const AttentionSegment segment{.length = kTokens};
+    CpuKernels().attention(shape, &segment, 1, kTokens, qkv.data(), expected.data(), lse.data(),
                            scratch.data());
     for (const WeightFormat format : kFormats) {
       for (const FormatKernels* kernels : All(format)) {

@@ -69,10 +69,10 @@ SOJOURN_INLINE V AddPairs(const V& sum, const V& b, const Element* a) {
 
 #if defined(__AMX_TILE__)
 
-// Asks for the tiles that come two or so steps later: the processor's own prefetching starts anew
+// Asks for the next step's tiles: the processor's own prefetching starts anew
 // in every page.
 SOJOURN_INLINE void PrefetchTiles(const std::byte* panel) {
-  constexpr int64_t kAhead = 4096;
+  constexpr int64_t kAhead = 1024;
 #pragma GCC unroll 32
   for (int i = 0; i < 32; ++i) _mm_prefetch(panel + kAhead + 64 * i, _MM_HINT_T0);
 }

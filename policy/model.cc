@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "policy/model_ops.h"
+#include "policy/rotary.h"
 
 namespace sojourn::policy {
 namespace {
@@ -19,6 +20,46 @@ std::string LayerPrefix(int64_t layer) { return absl::StrCat("model.layers.", la
 const std::string& OutputName(const ModelConfig& config) {
   static const std::string kTied = "model.embed_tokens.weight", kOwn = "lm_head.weight";
   return config.tie_word_embeddings ? kTied : kOwn;
+}
+
+std::vector<AttentionSegment> Segments(const PackedTokens& packed) {
+  std::vector<AttentionSegment> segments;
+  int64_t start = 0;
+  for (size_t i = 0; i < packed.lengths.size(); ++i) {
+    AttentionSegment& segment = segments.emplace_back();
+    segment.start = start;
+    segment.length = packed.lengths[i];
+    if (!packed.prefixes.empty() && packed.prefixes[i] >= 0) {
+      const AttentionSegment& prefix = segments[packed.prefixes[i]];
+      segment.prefix_start = prefix.start;
+      segment.prefix_length = prefix.length;
+    }
+    start += segment.length;
+  }
+  return segments;
+}
+
+AttentionHeads Heads(const ModelConfig& config, const std::vector<AttentionSegment>& segments) {
+  int64_t longest = 0;
+  for (const AttentionSegment& segment : segments) longest = std::max(longest, segment.positions());
+  const RotaryTable angles(config, longest);
+  const auto table = [&](const std::vector<float>& values) {
+    return torch::tensor(values, torch::kFloat).view({longest, config.head_dim / 2});
+  };
+  return {config.num_attention_heads, config.num_key_value_heads, config.head_dim,
+          table(angles.cos), table(angles.sin)};
+}
+
+// Norms each head's q and k of qkv [n, (heads + 2 kv_heads) * head_dim].
+Tensor NormHeads(const Tensor& qkv, const ModelConfig& config, const Tensor& q_weight,
+                 const Tensor& k_weight) {
+  const int64_t q = config.num_attention_heads * config.head_dim;
+  const int64_t kv = config.num_key_value_heads * config.head_dim;
+  const auto norm = [&](int64_t begin, int64_t width, const Tensor& weight) {
+    const Tensor heads = qkv.slice(1, begin, begin + width).reshape({-1, config.head_dim});
+    return RmsNorm(heads, weight, config.rms_norm_eps).view({-1, width});
+  };
+  return torch::cat({norm(0, q, q_weight), norm(q, kv, k_weight), qkv.slice(1, q + kv)}, 1);
 }
 
 }  // namespace
@@ -38,6 +79,16 @@ std::map<std::string, std::vector<int64_t>> WeightShapes(const ModelConfig& conf
     shapes[prefix + "self_attn.k_proj.weight"] = {kv, hidden};
     shapes[prefix + "self_attn.v_proj.weight"] = {kv, hidden};
     shapes[prefix + "self_attn.o_proj.weight"] = {hidden, q};
+    if (config.qkv_bias) {
+      shapes[prefix + "self_attn.q_proj.bias"] = {q};
+      shapes[prefix + "self_attn.k_proj.bias"] = {kv};
+      shapes[prefix + "self_attn.v_proj.bias"] = {kv};
+    }
+    if (config.output_bias) shapes[prefix + "self_attn.o_proj.bias"] = {hidden};
+    if (config.qk_norm) {
+      shapes[prefix + "self_attn.q_norm.weight"] = {config.head_dim};
+      shapes[prefix + "self_attn.k_norm.weight"] = {config.head_dim};
+    }
     shapes[prefix + "post_attention_layernorm.weight"] = {hidden};
     shapes[prefix + "mlp.gate_proj.weight"] = {inner, hidden};
     shapes[prefix + "mlp.up_proj.weight"] = {inner, hidden};
@@ -50,7 +101,8 @@ Weights RandomWeights(const ModelConfig& config, RandomKey key) {
   constexpr double kDeviation = 0.02;
   Weights weights;
   for (const auto& [name, shape] : WeightShapes(config)) {
-    Tensor weight = torch::ones(shape, torch::kFloat);
+    Tensor weight = name.ends_with(".bias") ? torch::zeros(shape, torch::kFloat)
+                                            : torch::ones(shape, torch::kFloat);
     if (shape.size() == 2) {  // Box-Muller, two at a time
       Random random(key.With(name));
       float* values = weight.data_ptr<float>();
@@ -104,8 +156,8 @@ absl::StatusOr<Model> Model::Create(ModelConfig config, Weights weights) {
 Tensor Model::Hidden(const PackedTokens& packed) const {
   const auto weight = [&](const std::string& name) -> const Tensor& { return weights_.at(name); };
   const Tensor& embedding = weight("model.embed_tokens.weight");
-  const AttentionHeads heads{config_.num_attention_heads, config_.num_key_value_heads,
-                             config_.head_dim, config_.rope_theta};
+  const std::vector<AttentionSegment> segments = Segments(packed);
+  const AttentionHeads heads = Heads(config_, segments);
   const Tensor ids = torch::tensor(packed.tokens, torch::kInt).to(embedding.device());
   Tensor x = torch::embedding(embedding, ids);
   for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
@@ -116,8 +168,19 @@ Tensor Model::Hidden(const PackedTokens& packed) const {
     const Tensor gate_up_weight = torch::cat(
         {weight(prefix + "mlp.gate_proj.weight"), weight(prefix + "mlp.up_proj.weight")});
     const Tensor in = RmsNorm(x, weight(prefix + "input_layernorm.weight"), config_.rms_norm_eps);
-    const Tensor attended = Attention(torch::mm(in, qkv_weight.t()), packed.lengths, heads);
+    Tensor qkv = torch::mm(in, qkv_weight.t());
+    if (config_.qkv_bias) {
+      qkv = qkv + torch::cat({weight(prefix + "self_attn.q_proj.bias"),
+                              weight(prefix + "self_attn.k_proj.bias"),
+                              weight(prefix + "self_attn.v_proj.bias")});
+    }
+    if (config_.qk_norm) {
+      qkv = NormHeads(qkv, config_, weight(prefix + "self_attn.q_norm.weight"),
+                      weight(prefix + "self_attn.k_norm.weight"));
+    }
+    const Tensor attended = Attention(qkv, segments, heads);
     x = torch::addmm(x, attended, weight(prefix + "self_attn.o_proj.weight").t());
+    if (config_.output_bias) x = x + weight(prefix + "self_attn.o_proj.bias");
     const Tensor middle =
         RmsNorm(x, weight(prefix + "post_attention_layernorm.weight"), config_.rms_norm_eps);
     const Tensor inner = SwiGlu(torch::mm(middle, gate_up_weight.t()));

@@ -1,6 +1,6 @@
 // A decoder-only transformer of the Llama shape: RMSNorm, rotary positions (the two halves of a
 // head are the rotated pair, as in Hugging Face's Llama), grouped-query attention, SwiGLU, tied or
-// separate output embedding. One set of weights serves the learner (with gradients) and the
+// separate output embedding; with Qwen's biases and norms where the config has them. One set of weights serves the learner (with gradients) and the
 // inference engine.
 //
 // Includes LibTorch: only policy/ and learner/ and the actor's weights receiver include this
@@ -18,28 +18,9 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/random.h"
+#include "policy/model_config.h"
 
 namespace sojourn::policy {
-
-// Hugging Face's config.json names.
-struct ModelConfig {
-  int64_t vocab_size = 0;
-  int64_t hidden_size = 0;
-  int64_t intermediate_size = 0;
-  int64_t num_hidden_layers = 0;
-  int64_t num_attention_heads = 0;
-  int64_t num_key_value_heads = 0;
-  int64_t head_dim = 0;  // 0 in a file: hidden_size / num_attention_heads
-  int64_t max_position_embeddings = 0;
-  double rope_theta = 10000;
-  double rms_norm_eps = 1e-5;
-  bool tie_word_embeddings = true;
-
-  absl::Status Validate() const;  // every impossible or unsupported value, by name
-};
-absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& json, const std::string& path);
-std::string ModelConfigJson(
-    const ModelConfig& config);  // what transformers' LlamaForCausalLM reads
 
 // Weights by Hugging Face's names ("model.layers.0.self_attn.q_proj.weight", ...), in a fixed order
 // (std::map's), which is also the order of the optimizer's state, of checkpoints and of the wire.
@@ -47,12 +28,16 @@ using Weights = std::map<std::string, torch::Tensor>;
 
 // The names and shapes that a config asks for.
 std::map<std::string, std::vector<int64_t>> WeightShapes(const ModelConfig& config);
-Weights RandomWeights(const ModelConfig& config, RandomKey key);  // N(0, 0.02), norms 1; fp32
+// N(0, 0.02), norms 1, biases 0; fp32.
+Weights RandomWeights(const ModelConfig& config, RandomKey key);
 
-// Sequences laid end to end, without padding.
+// Sequences laid end to end, without padding. Several may begin with the same prefix (a group's
+// prompt), which then is a sequence of its own, before them, and read once for all.
 struct PackedTokens {
-  std::vector<int32_t> tokens;   // [total]
-  std::vector<int32_t> lengths;  // per sequence; they add up to total
+  std::vector<int32_t> tokens;    // [total]
+  std::vector<int32_t> lengths;   // of each sequence's own tokens; they add up to total
+  std::vector<int32_t> prefixes;  // per sequence: which one it goes on from, -1: none. Empty: no
+                                  // prefixes at all. A prefix has none itself.
 };
 
 class Model {
@@ -65,7 +50,8 @@ class Model {
   Weights& mutable_weights() { return weights_; }
 
   // Final hidden states (after the last norm), [total, hidden_size]; differentiable when the
-  // weights are. Positions start at 0 in each sequence, attention is causal within it.
+  // weights are. Positions start at 0 in each sequence, or where its prefix ends; attention is
+  // causal within it.
   torch::Tensor Hidden(const PackedTokens& packed) const;
 
   // Log-probabilities of given next tokens and entropies of the whole distributions at temperature

@@ -30,23 +30,22 @@ SOJOURN_INLINE void Rotate(const float* in, const float* cos, const float* sin, 
   }
 }
 
-// rows[length, head_dim] with a stride -> panels of [head_dim][32 tokens], zero-padded.
-SOJOURN_INLINE void PackColumns(const float* rows, int64_t stride, int64_t length, int64_t head_dim,
+// rows [length, head_dim] -> panels of [head_dim][32 tokens], zero-padded.
+SOJOURN_INLINE void PackColumns(const float* rows, int64_t length, int64_t head_dim,
                                 float* packed) {
   for (int64_t t = 0; t < RoundUp(length, kPanel); ++t) {
     float* column = packed + t / kPanel * kPanel * head_dim + t % kPanel;
     for (int64_t d = 0; d < head_dim; ++d) {
-      column[d * kPanel] = t < length ? rows[t * stride + d] : 0;
+      column[d * kPanel] = t < length ? rows[t * head_dim + d] : 0;
     }
   }
 }
 // ... -> panels of [length][32 of head_dim], zero-padded.
-SOJOURN_INLINE void PackRows(const float* rows, int64_t stride, int64_t length, int64_t head_dim,
-                             float* packed) {
+SOJOURN_INLINE void PackRows(const float* rows, int64_t length, int64_t head_dim, float* packed) {
   for (int64_t first = 0; first < head_dim; first += kPanel, packed += length * kPanel) {
     for (int64_t t = 0; t < length; ++t) {
       for (int64_t d = 0; d < kPanel; ++d) {
-        packed[t * kPanel + d] = first + d < head_dim ? rows[t * stride + first + d] : 0;
+        packed[t * kPanel + d] = first + d < head_dim ? rows[t * head_dim + first + d] : 0;
       }
     }
   }
@@ -77,60 +76,74 @@ SOJOURN_INLINE void AddOuter(const float* left, int64_t ld_left, const float* ri
   }
 }
 
-// Scaled, rotated queries of kTile rows from `first`, zero beyond the sequence.
-SOJOURN_INLINE void LoadQueries(const AttentionShape& shape, const float* q, int64_t first,
-                                int64_t length, float scale, float* tile) {
+// One head of all of a segment's positions, [positions, head_dim]: keys rotated, values as they are.
+SOJOURN_INLINE void GatherKeys(const AttentionShape& shape, const AttentionSegment& segment,
+                               const float* head, float* rows) {
+  const int64_t half = shape.head_dim / 2;
+  for (int64_t t = 0; t < segment.positions(); ++t) {
+    Rotate(head + segment.RowOf(t) * shape.row(), shape.cos + t * half, shape.sin + t * half, half,
+           1, 1, rows + t * shape.head_dim);
+  }
+}
+SOJOURN_INLINE void GatherValues(const AttentionShape& shape, const AttentionSegment& segment,
+                                 const float* head, float* rows) {
+  for (int64_t t = 0; t < segment.positions(); ++t) {
+    const float* row = head + segment.RowOf(t) * shape.row();
+    for (int64_t d = 0; d < shape.head_dim; ++d) rows[t * shape.head_dim + d] = row[d];
+  }
+}
+
+// Scaled, rotated queries of kTile of the segment's own rows from `first`, zero beyond its end.
+SOJOURN_INLINE void LoadQueries(const AttentionShape& shape, const AttentionSegment& segment,
+                                const float* head, int64_t first, float scale, float* tile) {
   const int64_t half = shape.head_dim / 2;
   for (int64_t r = 0; r < kTile; ++r) {
-    const int64_t t = first + r;
+    const int64_t t = segment.prefix_length + first + r;
     float* row = tile + r * shape.head_dim;
-    if (t < length) {
-      Rotate(q + t * shape.row(), shape.cos + t * half, shape.sin + t * half, half, 1, scale, row);
+    if (first + r < segment.length) {
+      Rotate(head + (segment.start + first + r) * shape.row(), shape.cos + t * half,
+             shape.sin + t * half, half, 1, scale, row);
     } else {
       for (int64_t d = 0; d < shape.head_dim; ++d) row[d] = 0;
     }
   }
 }
 
-void Attention(const AttentionShape& shape, const int32_t* lengths, int64_t sequences,
-               const float* qkv, float* out, float* lse, float* scratch) {
-  const int64_t dim = shape.head_dim, half = dim / 2, row = shape.row(),
-                out_row = shape.heads * dim;
+void Attention(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
+               int64_t total, const float* qkv, float* out, float* lse, float* scratch) {
+  const int64_t dim = shape.head_dim, out_row = shape.heads * dim;
   const int64_t per_kv = shape.heads / shape.kv_heads;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(dim));
-  int64_t total = 0;
-  for (int64_t s = 0; s < sequences; ++s) total += lengths[s];
-  int64_t start = 0;
-  for (int64_t s = 0; s < sequences; start += lengths[s], ++s) {
-    const int64_t length = lengths[s], padded = RoundUp(length, kPanel);
+  for (int64_t s = 0; s < count; ++s) {
+    const AttentionSegment& segment = segments[s];
+    const int64_t start = segment.start, length = segment.length;
+    const int64_t positions = segment.positions(), padded = RoundUp(positions, kPanel);
     Scratch memory{scratch};
-    float* rotated = memory.Take(length * dim);
+    float* gathered = memory.Take(positions * dim);
     float* keys = memory.Take(padded * dim);
-    float* values = memory.Take(length * RoundUp(dim, kPanel));
+    float* values = memory.Take(positions * RoundUp(dim, kPanel));
     float* queries = memory.Take(kTile * dim);
     float* scores = memory.Take(kTile * padded);
     float* sums = memory.Take(kTile * RoundUp(dim, kPanel));
     for (int64_t kv = 0; kv < shape.kv_heads; ++kv) {
-      const float* k = qkv + start * row + (shape.heads + kv) * dim;
-      for (int64_t t = 0; t < length; ++t) {
-        Rotate(k + t * row, shape.cos + t * half, shape.sin + t * half, half, 1, 1,
-               rotated + t * dim);
-      }
-      PackColumns(rotated, dim, length, dim, keys);
-      PackRows(k + shape.kv_heads * dim, row, length, dim, values);
+      const float* k = qkv + (shape.heads + kv) * dim;
+      GatherKeys(shape, segment, k, gathered);
+      PackColumns(gathered, positions, dim, keys);
+      GatherValues(shape, segment, k + shape.kv_heads * dim, gathered);
+      PackRows(gathered, positions, dim, values);
       for (int64_t head = kv * per_kv; head < (kv + 1) * per_kv; ++head) {
-        const float* q = qkv + start * row + head * dim;
         for (int64_t first = 0; first < length; first += kTile) {
           const int64_t rows = length - first < kTile ? length - first : kTile;
-          const int64_t reach = first + rows, blocks = RoundUp(reach, kPanel);
-          LoadQueries(shape, q, first, length, scale, queries);
+          const int64_t before = segment.prefix_length + first;
+          const int64_t reach = before + rows, blocks = RoundUp(reach, kPanel);
+          LoadQueries(shape, segment, qkv + head * dim, first, scale, queries);
           for (int64_t b = 0; b < blocks; b += kPanel) {
             AttentionTile(dim, queries, dim, keys + b * dim, scores + b, padded);
           }
           float inverse[kTile];
           for (int64_t r = 0; r < kTile; ++r) {
             float* line = scores + r * padded;
-            const int32_t seen = static_cast<int32_t>(first + (r < rows ? r : 0) + 1);
+            const int32_t seen = static_cast<int32_t>(before + (r < rows ? r : 0) + 1);
             V best = Splat(kLowest);
             for (int32_t j = 0; j < seen; j += kLanes) {
               best = Max(best, FirstLanes(seen - j, Load(line + j), Splat(kLowest)));
@@ -147,7 +160,7 @@ void Attention(const AttentionShape& shape, const int32_t* lengths, int64_t sequ
             if (r < rows) lse[head * total + start + first + r] = top + __builtin_logf(whole);
           }
           for (int64_t d = 0; d < dim; d += kPanel) {
-            AttentionTile(reach, scores, padded, values + d * length, sums, kPanel);
+            AttentionTile(reach, scores, padded, values + d * positions, sums, kPanel);
             const int64_t columns = dim - d < kPanel ? dim - d : kPanel;
             for (int64_t r = 0; r < rows; ++r) {
               float* to = out + (start + first + r) * out_row + head * dim + d;
@@ -162,22 +175,21 @@ void Attention(const AttentionShape& shape, const int32_t* lengths, int64_t sequ
 
 // With P = exp(S - lse) and D_i = sum_d dO_id O_id: dV = P^T dO, dS = P * (dO V^T - D), dQ = dS K,
 // dK = dS^T Q (Dao et al., "FlashAttention", 2022, algorithm 4).
-void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int64_t sequences,
-                       const float* qkv, const float* out, const float* lse, const float* dout,
-                       float* dqkv, float* scratch) {
+void AttentionBackward(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
+                       int64_t total, const float* qkv, const float* out, const float* lse,
+                       const float* dout, float* dqkv, float* scratch) {
   const int64_t dim = shape.head_dim, half = dim / 2, row = shape.row(),
                 out_row = shape.heads * dim;
   const int64_t per_kv = shape.heads / shape.kv_heads;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(dim));
-  int64_t total = 0;
-  for (int64_t s = 0; s < sequences; ++s) total += lengths[s];
-  int64_t start = 0;
-  for (int64_t s = 0; s < sequences; start += lengths[s], ++s) {
-    const int64_t length = lengths[s], padded = RoundUp(length, kPanel);
+  for (int64_t s = 0; s < count; ++s) {
+    const AttentionSegment& segment = segments[s];
+    const int64_t start = segment.start, length = segment.length, prefix = segment.prefix_length;
+    const int64_t positions = segment.positions(), padded = RoundUp(positions, kPanel);
     Scratch memory{scratch};
-    float* rotated = memory.Take(length * dim);
+    float* gathered = memory.Take(positions * dim);
     float* keys = memory.Take(padded * dim);
-    float* key_rows = memory.Take(length * RoundUp(dim, kPanel));
+    float* key_rows = memory.Take(positions * RoundUp(dim, kPanel));
     float* values = memory.Take(padded * dim);
     float* dkeys = memory.Take(padded * dim);
     float* dvalues = memory.Take(padded * dim);
@@ -187,22 +199,19 @@ void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int6
     float* dscores = memory.Take(kTile * padded);
     float* sums = memory.Take(kTile * RoundUp(dim, kPanel));
     for (int64_t kv = 0; kv < shape.kv_heads; ++kv) {
-      const int64_t k_at = start * row + (shape.heads + kv) * dim,
-                    v_at = k_at + shape.kv_heads * dim;
-      for (int64_t t = 0; t < length; ++t) {
-        Rotate(qkv + k_at + t * row, shape.cos + t * half, shape.sin + t * half, half, 1, 1,
-               rotated + t * dim);
-      }
-      PackColumns(rotated, dim, length, dim, keys);
-      PackRows(rotated, dim, length, dim, key_rows);
-      PackColumns(qkv + v_at, row, length, dim, values);
+      const int64_t k_at = (shape.heads + kv) * dim, v_at = k_at + shape.kv_heads * dim;
+      GatherKeys(shape, segment, qkv + k_at, gathered);
+      PackColumns(gathered, positions, dim, keys);
+      PackRows(gathered, positions, dim, key_rows);
+      GatherValues(shape, segment, qkv + v_at, gathered);
+      PackColumns(gathered, positions, dim, values);
       for (int64_t i = 0; i < padded * dim; ++i) dkeys[i] = dvalues[i] = 0;
       for (int64_t head = kv * per_kv; head < (kv + 1) * per_kv; ++head) {
-        const int64_t q_at = start * row + head * dim;
         for (int64_t first = 0; first < length; first += kTile) {
           const int64_t rows = length - first < kTile ? length - first : kTile;
-          const int64_t reach = first + rows, blocks = RoundUp(reach, kPanel);
-          LoadQueries(shape, qkv + q_at, first, length, scale, queries);
+          const int64_t before = prefix + first;
+          const int64_t reach = before + rows, blocks = RoundUp(reach, kPanel);
+          LoadQueries(shape, segment, qkv + head * dim, first, scale, queries);
           float delta[kTile], top[kTile];
           for (int64_t r = 0; r < kTile; ++r) {
             const int64_t at = (start + first + r) * out_row + head * dim;
@@ -218,7 +227,7 @@ void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int6
             AttentionTile(dim, queries, dim, keys + b * dim, weights + b, padded);
             AttentionTile(dim, douts, dim, values + b * dim, dscores + b, padded);
             for (int64_t r = 0; r < kTile; ++r) {
-              const int32_t seen = r < rows ? static_cast<int32_t>(first + r + 1) : 0;
+              const int32_t seen = r < rows ? static_cast<int32_t>(before + r + 1) : 0;
               for (int32_t j = static_cast<int32_t>(b); j < b + kPanel; j += kLanes) {
                 const V term =
                     FirstLanes(seen - j, Exp(Load(weights + r * padded + j) - top[r]), Zero());
@@ -230,7 +239,7 @@ void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int6
             AddOuter(weights + b, padded, douts, dim, dvalues + b * dim);
           }
           for (int64_t d = 0; d < dim; d += kPanel) {
-            AttentionTile(reach, dscores, padded, key_rows + d * length, sums, kPanel);
+            AttentionTile(reach, dscores, padded, key_rows + d * positions, sums, kPanel);
             const int64_t columns = dim - d < kPanel ? dim - d : kPanel;
             for (int64_t r = 0; r < rows;
                  ++r) {  // queries' memory is free now: it takes their gradients
@@ -238,21 +247,26 @@ void AttentionBackward(const AttentionShape& shape, const int32_t* lengths, int6
             }
           }
           for (int64_t r = 0; r < rows; ++r) {
-            const int64_t t = first + r;
+            const int64_t t = before + r;
             Rotate(queries + r * dim, shape.cos + t * half, shape.sin + t * half, half, -1, scale,
-                   dqkv + q_at + t * row);
+                   dqkv + (start + first + r) * row + head * dim);
           }
         }
       }
-      for (int64_t t = 0; t < length; ++t) {
+      for (int64_t t = 0; t < positions; ++t) {
         const int64_t column = t / kPanel * kPanel * dim + t % kPanel;
-        float* line = rotated + t * dim;
+        float* line = queries;  // free again
+        float* turned = queries + dim;
+        for (int64_t d = 0; d < dim; ++d) line[d] = dkeys[column + d * kPanel];
+        Rotate(line, shape.cos + t * half, shape.sin + t * half, half, -1, 1, turned);
+        // A prefix' own segment has written its part already; those that share it add theirs.
+        const bool add = t < prefix;
+        float* dk = dqkv + segment.RowOf(t) * row + k_at;
+        float* dv = dqkv + segment.RowOf(t) * row + v_at;
         for (int64_t d = 0; d < dim; ++d) {
-          line[d] = dkeys[column + d * kPanel];
-          dqkv[v_at + t * row + d] = dvalues[column + d * kPanel];
+          dk[d] = (add ? dk[d] : 0) + turned[d];
+          dv[d] = (add ? dv[d] : 0) + dvalues[column + d * kPanel];
         }
-        Rotate(line, shape.cos + t * half, shape.sin + t * half, half, -1, 1,
-               dqkv + k_at + t * row);
       }
     }
   }

@@ -143,6 +143,49 @@ TEST(ModelFiles, SavedModelsLoad) {
   EXPECT_EQ(LoadModel(testing::TempDir() + "/none").status().code(), absl::StatusCode::kNotFound);
 }
 
+// policy/testdata/models: what transformers saved, and its logits (tests/oracles/make_model_fixtures.py).
+TEST(ModelFiles, EveryFamilyGivesTheLogitsOfTransformers) {
+  int models = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("policy/testdata/models")) {
+    const std::string directory = entry.path().string();
+    SCOPED_TRACE(directory);
+    const auto expected = ReadSafetensors(directory + "/expected.safetensors");
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    const torch::Tensor tokens = expected->at("tokens").to(torch::kInt), &logits = expected->at("logits");
+    const PackedTokens packed{{tokens.data_ptr<int32_t>(), tokens.data_ptr<int32_t>() + tokens.numel()},
+                              {static_cast<int32_t>(tokens.numel())}};
+    const auto farthest = [&](const Model& model) {
+      return (model.Logits(model.Hidden(packed)).to(torch::kFloat) - logits).abs().max().item<double>();
+    };
+    const auto single = LoadModel(directory);
+    ASSERT_TRUE(single.ok()) << single.status();
+    EXPECT_LT(farthest(*single), 1e-4);
+    const auto stored = LoadModel(directory, std::nullopt);
+    ASSERT_TRUE(stored.ok()) << stored.status();
+    EXPECT_EQ(stored->weights().begin()->second.scalar_type(), torch::kBFloat16);
+    EXPECT_LT(farthest(*stored), 0.1 * logits.abs().max().item<double>());
+    const std::string copy = testing::TempDir() + "/copy_of_model";
+    ASSERT_TRUE(SaveModel(copy, *stored, "").ok());
+    const auto again = LoadModel(copy);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_LT(farthest(*again), 1e-4);
+    ++models;
+  }
+  EXPECT_EQ(models, 8);
+}
+
+TEST(ModelFiles, AnIndexThatLeavesItsFolderIsRefused) {
+  const std::string directory = testing::TempDir() + "/bad_index";
+  ASSERT_TRUE(WriteFileAtomically(directory + "/config.json", ModelConfigJson(SmallConfig())).ok());
+  for (const char* index : {R"({"weight_map": {"a": "../x.safetensors"}})", R"({"weight_map": {"a": 1}})",
+                            R"({"weight_map": 3})", "[", "{}"}) {
+    ASSERT_TRUE(WriteFileAtomically(directory + "/model.safetensors.index.json", index).ok());
+    const absl::Status status = LoadModel(directory).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << index;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("model.safetensors.index.json"));
+  }
+}
+
 // The names and shapes that transformers' LlamaForCausalLM gives its weights.
 TEST(ModelFiles, LayoutIsThatOfTransformers) {
   const auto shapes = WeightShapes(SmallConfig());

@@ -27,9 +27,21 @@ struct AttentionShape {
   int64_t row() const { return (heads + 2 * kv_heads) * head_dim; }  // of q, k and v of one token
 };
 
+// One sequence of a batch of rows: positions 0 to prefix_length - 1 are the rows from prefix_start, which
+// are another segment's own (several may share them; it stands earlier in the batch), and then come its
+// own `length` rows from `start`.
+struct AttentionSegment {
+  int64_t start = 0, length = 0;
+  int64_t prefix_start = 0, prefix_length = 0;
+  int64_t positions() const { return prefix_length + length; }
+  int64_t RowOf(int64_t position) const {
+    return position < prefix_length ? prefix_start + position : start + position - prefix_length;
+  }
+};
+
 constexpr int64_t ValueWidth(int64_t head_dim) { return RoundUp(head_dim, 8); }
 
-// Scratch for attention over sequences of at most `length` tokens, in floats.
+// Scratch for attention over segments of at most `length` positions, in floats.
 int64_t AttentionScratch(int64_t length, int64_t head_dim);
 
 struct Kernels {
@@ -46,14 +58,14 @@ struct Kernels {
   void (*swiglu_backward)(int64_t rows, int64_t width, const float* gate_up, const float* dy,
                           float* dgate_up);
 
-  // Causal attention with rotary positions within each of the sequences laid end to end.
-  // qkv [total, row()], out [total, heads * head_dim], lse [heads, total]: log of the softmax's
-  // sum.
-  void (*attention)(const AttentionShape& shape, const int32_t* lengths, int64_t sequences,
-                    const float* qkv, float* out, float* lse, float* scratch);
-  void (*attention_backward)(const AttentionShape& shape, const int32_t* lengths, int64_t sequences,
-                             const float* qkv, const float* out, const float* lse,
-                             const float* dout, float* dqkv, float* scratch);
+  // Causal attention with rotary positions within each segment; the segments' own rows make up all
+  // `total` rows. qkv [total, row()], out [total, heads * head_dim], lse [heads, total]: log of the
+  // softmax's sum.
+  void (*attention)(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
+                    int64_t total, const float* qkv, float* out, float* lse, float* scratch);
+  void (*attention_backward)(const AttentionShape& shape, const AttentionSegment* segments,
+                             int64_t count, int64_t total, const float* qkv, const float* out,
+                             const float* lse, const float* dout, float* dqkv, float* scratch);
 
   // terms[i] = exp((logits[i] - max) * inverse_temperature), sums[i / 64] of 64 each. Returns max.
   float (*softmax_terms)(int64_t n, const float* logits, float inverse_temperature, float* terms,

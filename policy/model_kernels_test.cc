@@ -39,15 +39,15 @@ std::vector<float> All(const Kernels& kernels) {
   keep(y), keep(dgate_up);
 
   constexpr int64_t kTotal = 61;
-  const int32_t lengths[] = {40, 1, 20};
+  const AttentionSegment segments[] = {{0, 30}, {30, 1}, {31, 10, 0, 30}, {41, 20}};
   const auto cos = Floats(40 * 5, 6), sin = Floats(40 * 5, 7);
   const AttentionShape shape{4, 2, 10, cos.data(), sin.data()};
   const auto qkv = Floats(kTotal * shape.row(), 8), dout = Floats(kTotal * 40, 9);
   std::vector<float> out(kTotal * 40), lse(kTotal * 4), dqkv(qkv.size()),
       scratch(AttentionScratch(40, 10));
-  kernels.attention(shape, lengths, 3, qkv.data(), out.data(), lse.data(), scratch.data());
-  kernels.attention_backward(shape, lengths, 3, qkv.data(), out.data(), lse.data(), dout.data(),
-                             dqkv.data(), scratch.data());
+  kernels.attention(shape, segments, 4, kTotal, qkv.data(), out.data(), lse.data(), scratch.data());
+  kernels.attention_backward(shape, segments, 4, kTotal, qkv.data(), out.data(), lse.data(),
+                             dout.data(), dqkv.data(), scratch.data());
   keep(out), keep(lse), keep(dqkv);
 
   std::vector<float> terms(kColumns), sums(2), logprobs(kRows), entropies(kRows);

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 #include <vector>
 
-#include "policy/model_kernels.h"
-#include "policy/rotary.h"
 
 namespace sojourn::policy {
 namespace {
@@ -60,84 +60,94 @@ struct SwiGluFunction : torch::autograd::Function<SwiGluFunction> {
   }
 };
 
+int64_t Longest(const std::vector<AttentionSegment>& segments) {
+  int64_t longest = 0;
+  for (const AttentionSegment& s : segments) longest = std::max(longest, s.positions());
+  return longest;
+}
+
 struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
-  static AttentionShape Shape(const AttentionHeads& heads, const RotaryTable& angles) {
-    return {heads.heads, heads.kv_heads, heads.head_dim, angles.cos.data(), angles.sin.data()};
+  static AttentionShape Shape(const AttentionHeads& heads) {
+    return {heads.heads, heads.kv_heads, heads.head_dim, In(heads.cos), In(heads.sin)};
   }
   static Tensor forward(AutogradContext* context, const Tensor& qkv,
-                        const std::vector<int32_t>& lengths, const AttentionHeads& heads) {
+                        const std::vector<AttentionSegment>& segments,
+                        const AttentionHeads& heads) {
     const Tensor in = qkv.contiguous();
-    const int64_t total = in.size(0), longest = *std::max_element(lengths.begin(), lengths.end());
-    const RotaryTable angles(heads.rope_theta, heads.head_dim, longest);
+    const int64_t total = in.size(0), longest = Longest(segments);
     Tensor out = torch::empty({total, heads.heads * heads.head_dim}, in.options());
     Tensor lse = torch::empty({heads.heads, total}, in.options());
     Tensor scratch = torch::empty({AttentionScratch(longest, heads.head_dim)}, in.options());
-    CpuKernels().attention(Shape(heads, angles), lengths.data(), lengths.size(), In(in), Out(out),
-                           Out(lse), Out(scratch));
-    context->save_for_backward({in, out, lse});
-    context->saved_data["lengths"] = std::vector<int64_t>(lengths.begin(), lengths.end());
+    CpuKernels().attention(Shape(heads), segments.data(), segments.size(), total, In(in),
+                           Out(out), Out(lse), Out(scratch));
+    context->save_for_backward({in, out, lse, heads.cos, heads.sin});
+    std::vector<int64_t> places;
+    for (const AttentionSegment& s : segments) {
+      places.insert(places.end(), {s.start, s.length, s.prefix_start, s.prefix_length});
+    }
+    context->saved_data["segments"] = std::move(places);
     context->saved_data["heads"] =
         std::vector<int64_t>{heads.heads, heads.kv_heads, heads.head_dim, longest};
-    context->saved_data["theta"] = heads.rope_theta;
     return out;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
-    const auto wide = context->saved_data["lengths"].toIntVector();
-    const std::vector<int32_t> lengths(wide.begin(), wide.end());
+    const auto places = context->saved_data["segments"].toIntVector();
+    std::vector<AttentionSegment> segments;
+    for (size_t i = 0; i < places.size(); i += 4) {
+      segments.push_back({places[i], places[i + 1], places[i + 2], places[i + 3]});
+    }
     const auto sizes = context->saved_data["heads"].toIntVector();
-    const AttentionHeads heads{sizes[0], sizes[1], sizes[2],
-                               context->saved_data["theta"].toDouble()};
-    const RotaryTable angles(heads.rope_theta, heads.head_dim, sizes[3]);
+    const AttentionHeads heads{sizes[0], sizes[1], sizes[2], saved[3], saved[4]};
     const Tensor dout = gradients[0].contiguous();
     Tensor dqkv = torch::empty_like(saved[0]);
     Tensor scratch = torch::empty({AttentionScratch(sizes[3], heads.head_dim)}, dqkv.options());
-    CpuKernels().attention_backward(Shape(heads, angles), lengths.data(), lengths.size(),
-                                    In(saved[0]), In(saved[1]), In(saved[2]), In(dout), Out(dqkv),
-                                    Out(scratch));
+    CpuKernels().attention_backward(Shape(heads), segments.data(), segments.size(),
+                                    dqkv.size(0), In(saved[0]), In(saved[1]), In(saved[2]),
+                                    In(dout), Out(dqkv), Out(scratch));
     return {dqkv, Tensor(), Tensor()};
   }
 };
 
-// Any type, any device: sequences are laid in a padded batch. Causal attention needs no mask for
-// padding at the end, and padding rows get no gradient because nothing reads them.
-Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<int32_t>& lengths,
+// Any type, any device: segment by segment.
+Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<AttentionSegment>& segments,
                            const AttentionHeads& heads) {
-  const int64_t batch = lengths.size(), dim = heads.head_dim;
-  const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
-  std::vector<int64_t> from(batch * longest, 0), back;
-  for (int64_t b = 0; b < batch; ++b) {
-    for (int64_t t = 0; t < lengths[b]; ++t) {
-      from[b * longest + t] = back.size();
-      back.push_back(b * longest + t);
-    }
-  }
-  const auto indices = [&](const std::vector<int64_t>& values) {
-    return torch::tensor(values, torch::kLong).to(qkv.device());
-  };
-  const int64_t all = heads.heads + 2 * heads.kv_heads;
-  const Tensor padded =
-      qkv.index_select(0, indices(from)).view({batch, longest, all, dim}).transpose(1, 2);
-  const RotaryTable angles(heads.rope_theta, dim, longest);
-  const auto table = [&](const std::vector<float>& values) {
-    return torch::tensor(values, torch::kFloat)
-        .view({longest, dim / 2})
-        .to(qkv.device(), qkv.scalar_type());
-  };
-  const Tensor cos = table(angles.cos), sin = table(angles.sin);
-  const auto rotate = [&](const Tensor& x) {
+  const int64_t dim = heads.head_dim;
+  const Tensor cos = heads.cos.to(qkv.device(), qkv.scalar_type()),
+               sin = heads.sin.to(qkv.device(), qkv.scalar_type());
+  const auto rotate = [&](const Tensor& x, int64_t first) {  // [heads, positions, head_dim]
     const Tensor a = x.slice(-1, 0, dim / 2), b = x.slice(-1, dim / 2);
-    return torch::cat({a * cos - b * sin, b * cos + a * sin}, -1);
+    const Tensor c = cos.slice(0, first, first + x.size(1)),
+                 s = sin.slice(0, first, first + x.size(1));
+    return torch::cat({a * c - b * s, b * c + a * s}, -1);
   };
   const int64_t repeats = heads.heads / heads.kv_heads;
-  const Tensor q = rotate(padded.slice(1, 0, heads.heads));
-  const Tensor k = rotate(padded.slice(1, heads.heads, heads.heads + heads.kv_heads));
-  const Tensor v = padded.slice(1, heads.heads + heads.kv_heads, all);
-  const Tensor out = at::scaled_dot_product_attention(
-      q, k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1), {}, 0.0, true);
-  return out.transpose(1, 2)
-      .reshape({batch * longest, heads.heads * dim})
-      .index_select(0, indices(back));
+  const Tensor rows =
+      qkv.view({qkv.size(0), heads.heads + 2 * heads.kv_heads, dim}).transpose(0, 1);
+  std::vector<Tensor> outputs;
+  for (const AttentionSegment& s : segments) {
+    const Tensor own = rows.slice(1, s.start, s.start + s.length);
+    Tensor all = own.slice(0, heads.heads);
+    if (s.prefix_length > 0) {
+      const Tensor shared = rows.slice(1, s.prefix_start, s.prefix_start + s.prefix_length);
+      all = torch::cat({shared.slice(0, heads.heads), all}, 1);
+    }
+    const Tensor q = rotate(own.slice(0, 0, heads.heads), s.prefix_length);
+    const Tensor k = rotate(all.slice(0, 0, heads.kv_heads), 0).repeat_interleave(repeats, 0);
+    const Tensor v = all.slice(0, heads.kv_heads).repeat_interleave(repeats, 0);
+    std::optional<Tensor> mask;  // row i sees positions up to prefix_length + i
+    if (s.prefix_length > 0) {
+      mask = torch::ones({s.length, s.positions()}, qkv.options().dtype(torch::kBool))
+                 .tril(s.prefix_length);
+    }
+    outputs.push_back(at::scaled_dot_product_attention(q.unsqueeze(0), k.unsqueeze(0),
+                                                       v.unsqueeze(0), mask, 0.0,
+                                                       /*is_causal=*/!mask.has_value())
+                          .squeeze(0)
+                          .transpose(0, 1)
+                          .reshape({s.length, heads.heads * dim}));
+  }
+  return torch::cat(outputs);
 }
 
 struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
@@ -207,7 +217,10 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
 
 Tensor RmsNorm(const Tensor& x, const Tensor& weight, double epsilon) {
   if (Fused(x)) return RmsNormFunction::apply(x, weight, epsilon);
-  return x * torch::rsqrt(x.square().mean(-1, true) + epsilon) * weight;
+  const bool half = x.element_size() < 4;
+  const Tensor wide = half ? x.to(torch::kFloat) : x;
+  const Tensor normed = wide * torch::rsqrt(wide.square().mean(-1, true) + epsilon);
+  return weight * (half ? normed.to(x.scalar_type()) : normed);
 }
 
 Tensor SwiGlu(const Tensor& gate_up) {
@@ -216,10 +229,10 @@ Tensor SwiGlu(const Tensor& gate_up) {
   return torch::silu(gate_up.slice(1, 0, width)) * gate_up.slice(1, width);
 }
 
-Tensor Attention(const Tensor& qkv, const std::vector<int32_t>& lengths,
+Tensor Attention(const Tensor& qkv, const std::vector<AttentionSegment>& segments,
                  const AttentionHeads& heads) {
-  if (Fused(qkv)) return AttentionFunction::apply(qkv, lengths, heads);
-  return AttentionByLibTorch(qkv, lengths, heads);
+  if (Fused(qkv)) return AttentionFunction::apply(qkv, segments, heads);
+  return AttentionByLibTorch(qkv, segments, heads);
 }
 
 std::pair<Tensor, Tensor> ScoreTargets(const Tensor& hidden, const Tensor& embedding,

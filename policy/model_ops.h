@@ -10,9 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "policy/model_kernels.h"
+
 namespace sojourn::policy {
 
-// x [n, width], weight [width].
+// x [n, width], weight [width]. In 16 bits the mean is taken in fp32, and the result rounded before the
+// weight is applied, as transformers does.
 torch::Tensor RmsNorm(const torch::Tensor& x, const torch::Tensor& weight, double epsilon);
 
 // gate_up [n, 2 * width], gates first -> silu(gate) * up, [n, width].
@@ -20,11 +23,11 @@ torch::Tensor SwiGlu(const torch::Tensor& gate_up);
 
 struct AttentionHeads {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  double rope_theta = 10000;
+  torch::Tensor cos, sin;  // rotary angles, [positions, head_dim / 2], fp32 on the CPU
 };
-// Causal attention within sequences laid end to end, rotary positions from 0 in each.
+// Causal attention with rotary positions within each segment; the segments' own rows lie end to end.
 // qkv [total, (heads + 2 * kv_heads) * head_dim] -> [total, heads * head_dim].
-torch::Tensor Attention(const torch::Tensor& qkv, const std::vector<int32_t>& lengths,
+torch::Tensor Attention(const torch::Tensor& qkv, const std::vector<AttentionSegment>& segments,
                         const AttentionHeads& heads);
 
 // hidden [n, width], embedding [vocab, width], targets [n] int64 -> log softmax(hidden embedding^T

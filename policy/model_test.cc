@@ -87,6 +87,51 @@ TEST(Model, PackedSequencesEqualEachAlone) {
   }
 }
 
+// A group of three with one prompt, packed with the prompt read once, and with it repeated.
+TEST(Model, ASharedPrefixIsAsGoodAsARepeatedOne) {
+  for (const auto type : {torch::kFloat, torch::kDouble}) {
+    const ModelConfig config = SmallConfig();
+    const std::vector<int32_t> own = {9, 1, 40};
+    constexpr int32_t kPrefix = 37;
+    const PackedTokens shared{RandomTokens(kPrefix + 50, config.vocab_size, 6),
+                              {kPrefix, own[0], own[1], own[2]},
+                              {-1, 0, 0, 0}};
+    PackedTokens repeated;
+    std::vector<int64_t> shared_rows, repeated_rows, targets;
+    auto from = shared.tokens.begin() + kPrefix;
+    for (const int32_t length : own) {
+      for (int32_t t = 0; t < kPrefix; ++t) {
+        shared_rows.push_back(t);
+        repeated_rows.push_back(repeated.tokens.size());
+        repeated.tokens.push_back(shared.tokens[t]);
+      }
+      for (int32_t t = 0; t < length; ++t) {
+        shared_rows.push_back(from - shared.tokens.begin());
+        repeated_rows.push_back(repeated.tokens.size());
+        repeated.tokens.push_back(*from++);
+      }
+      repeated.lengths.push_back(kPrefix + length);
+    }
+    for (size_t i = 0; i < shared_rows.size(); ++i) targets.push_back(i % config.vocab_size);
+    std::vector<Tensor> hiddens;
+    std::vector<Weights> gradients;
+    for (const auto& [packed, rows] : {std::pair(shared, shared_rows), {repeated, repeated_rows}}) {
+      Model model = MakeModel(config, 5, type);
+      for (auto& [name, weight] : model.mutable_weights()) weight.set_requires_grad(true);
+      const Tensor hidden = model.Hidden(packed), index = torch::tensor(rows, torch::kLong);
+      model.Score(hidden, index, torch::tensor(targets, torch::kLong), 1).logprobs.sum().backward();
+      hiddens.push_back(hidden.index_select(0, index));
+      gradients.push_back(model.weights());
+    }
+    const double tolerance = type == torch::kFloat ? 1e-4 : 1e-10;
+    EXPECT_LT(Distance(hiddens[0], hiddens[1]), tolerance);
+    for (const auto& [name, weight] : gradients[0]) {
+      const Tensor other = gradients[1].at(name).grad();
+      EXPECT_LT(Distance(weight.grad(), other), tolerance * other.abs().max().item<double>()) << name;
+    }
+  }
+}
+
 TEST(Model, LaterTokensDoNotReachEarlierOnes) {
   const ModelConfig config = SmallConfig();
   const Model model = MakeModel(config, 7);
@@ -194,6 +239,29 @@ TEST(ModelConfig, SurvivesItsJson) {
   EXPECT_EQ(ModelConfigJson(*read), ModelConfigJson(config));
 }
 
+TEST(ModelConfig, EveryFamilySurvivesItsJson) {
+  for (const char* family : {"llama", "mistral", "qwen2", "qwen3"}) {
+    for (const char* rope : {"default", "linear", "llama3", "yarn"}) {
+      ModelConfig config = SmallConfig();
+      config.model_type = family;
+      config.qkv_bias = config.model_type == "qwen2";
+      config.qk_norm = config.model_type == "qwen3";
+      config.rope_scaling.type = rope;
+      if (config.rope_scaling.type != "default") config.rope_scaling.factor = 4;
+      if (config.rope_scaling.type == "llama3" || config.rope_scaling.type == "yarn") {
+        config.rope_scaling.original_max_position_embeddings = 32;
+      }
+      config.eos_token_ids = {3, 4};
+      config.bos_token_id = 2;
+      config.torch_dtype = "bfloat16";
+      const auto read = ParseModelConfig(ModelConfigJson(config), "config.json");
+      ASSERT_TRUE(read.ok()) << read.status();
+      EXPECT_EQ(ModelConfigJson(*read), ModelConfigJson(config));
+      EXPECT_EQ(WeightShapes(*read), WeightShapes(config));
+    }
+  }
+}
+
 TEST(ModelConfig, NamesWhatItDoesNotSupport) {
   const std::string good = ModelConfigJson(SmallConfig());
   const auto with = [&](const std::string& from, const std::string& to) {
@@ -207,7 +275,19 @@ TEST(ModelConfig, NamesWhatItDoesNotSupport) {
               HasSubstr("multiple"));
   EXPECT_THAT(with("\"hidden_size\": 24", "\"hidden_size\": -1"), HasSubstr("hidden_size"));
   EXPECT_THAT(with("\"hidden_size\": 24", "\"hidden_size\": \"x\""), HasSubstr("whole number"));
-  EXPECT_THAT(with("{", "{\"rope_scaling\": {\"type\": \"yarn\"},"), HasSubstr("yarn"));
+  for (const auto& [extra, reason] : std::vector<std::pair<std::string, std::string>>{
+           {R"("rope_scaling": {"type": "longrope", "factor": 2})", "longrope"},
+           {R"("rope_scaling": {"rope_type": "yarn"})", "rope_scaling.factor"},
+           {R"("rope_scaling": {"rope_type": "llama3", "factor": 8})", "original_max_position"},
+           {R"("rope_scaling": 3)", "an object or null"},
+           {R"("use_sliding_window": true, "sliding_window": 16)", "sliding_window"},
+           {R"("quantization_config": {"bits": 4})", "quantization_config"},
+           {R"("num_experts": 8)", "num_experts"},
+           {R"("num_local_experts": 8)", "num_local_experts"}}) {
+    EXPECT_THAT(with("{", "{" + extra + ","), HasSubstr(reason));
+  }
+  EXPECT_THAT(with("\"eos_token_id\": null", "\"eos_token_id\": \"x\""), HasSubstr("eos_token_id"));
+  EXPECT_THAT(with("\"float32\"", "\"float8\""), HasSubstr("float8"));
   EXPECT_FALSE(ParseModelConfig("[1", "x").ok());
 }
 

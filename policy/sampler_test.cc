@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 
 namespace sojourn::policy {
 namespace {
@@ -98,6 +100,54 @@ TEST(Sampler, TopKAndTopPInClosedForm) {
   // and after temperature: .4^2 and .3^2 of .28.
   EXPECT_THAT(Support(logits, {.temperature = .5, .top_p = .8}),
               ElementsAre(Pair(1, near(.64)), Pair(3, near(.36))));
+}
+
+// What top-k and top-p keep, by sorting everything.
+std::vector<int32_t> Kept(const std::vector<float>& logits, const SamplingParameters& parameters) {
+  std::vector<int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+  if (parameters.top_k > 0 && parameters.top_k < static_cast<int>(order.size())) {
+    order.resize(parameters.top_k);
+  }
+  const auto term = [&](int32_t token) {
+    return std::exp((logits[token] - logits[order[0]]) / parameters.temperature);
+  };
+  double total = 0, sum = 0;
+  for (const int32_t token : order) total += term(token);
+  for (size_t i = 0; i < order.size(); ++i) {
+    sum += term(order[i]);
+    if (parameters.top_p < 1 && sum >= parameters.top_p * total) order.resize(i + 1);
+  }
+  return order;
+}
+
+TEST(Sampler, KeepsWhatSortingEverythingKeeps) {
+  Sampler sampler;
+  for (const double spread : {0.0, 1.0, 6.0, 300.0}) {
+    Random random{RandomKey(5)};
+    std::vector<float> logits(3000);
+    for (float& logit : logits) logit = static_cast<float>(spread * random.Uniform());
+    for (const SamplingParameters parameters :
+         {SamplingParameters{.top_p = .9}, SamplingParameters{.top_k = 50},
+          SamplingParameters{.top_p = .8, .top_k = 1000}, SamplingParameters{.top_k = 2999},
+          SamplingParameters{.temperature = .3, .top_p = .999},
+          SamplingParameters{.temperature = 2, .top_p = .5}}) {
+      const auto kept = Kept(logits, parameters);
+      // The first, the last and one in the middle, by the places where their chances lie.
+      const auto first = *sampler.Sample(logits, parameters, 0);
+      const auto last = *sampler.Sample(logits, parameters, 1 - 0x1.0p-53);
+      EXPECT_EQ(first.token, kept.front()) << spread;
+      if (spread < 100) {
+        EXPECT_EQ(last.token, kept.back()) << spread;
+      }
+    }
+    const auto drawn = *sampler.Sample(logits, {.temperature = 0.5}, 0.3, 7);
+    const auto best = Kept(logits, {.top_k = 7});
+    ASSERT_EQ(drawn.alternatives.size(), 7);
+    for (int i = 0; i < 7; ++i) EXPECT_EQ(drawn.alternatives[i].token, best[i]);
+  }
 }
 
 TEST(Sampler, RefusesNumbersThatAreNotFinite) {
