@@ -9,9 +9,10 @@
 namespace sojourn::cli {
 
 void AddServeModel(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("serve-model", "Answer OpenAI-compatible requests with a model");
-  command->prefix_command();         // everything after the name is sojourn-serve's
-  command->set_help_flag();          // --help too
+  CLI::App* command =
+      app.add_subcommand("serve-model", "Answer OpenAI-compatible requests with a model");
+  command->prefix_command();  // everything after the name is sojourn-serve's
+  command->set_help_flag();   // --help too
   command->callback([command, &action] {
     action = [command] {
       const auto program = SiblingProgram("sojourn-serve");

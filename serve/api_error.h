@@ -1,6 +1,6 @@
-// Errors in the shape of OpenAI's API: {"error": {"message", "type", "param", "code"}} under an HTTP
-// status. Within the program they are absl::Status; the parameter's name and OpenAI's code travel
-// in its payloads.
+// Errors in the shape of OpenAI's API: {"error": {"message", "type", "param", "code"}} under an
+// HTTP status. Within the program they are absl::Status; the parameter's name and OpenAI's code
+// travel in its payloads.
 #ifndef SOJOURN_SERVE_API_ERROR_H_
 #define SOJOURN_SERVE_API_ERROR_H_
 

@@ -96,9 +96,7 @@ class Connection : public httplib::Stream {
   }
 
   // Waits for a request's first byte; false: there will be none.
-  bool Wait(absl::Duration timeout) {
-    return at_ < buffer_.size() || Poll(POLLIN, timeout) > 0;
-  }
+  bool Wait(absl::Duration timeout) { return at_ < buffer_.size() || Poll(POLLIN, timeout) > 0; }
   void BeginRequest() {
     read_deadline_ = absl::Now() + options_.read_timeout;
     budget_ = kMaxHeaderBytes;
@@ -271,8 +269,8 @@ absl::StatusOr<std::string> HttpServer::ReadBody(const httplib::Request& request
     response.status = status;
     return error;
   };
-  const absl::Status too_large = absl::InvalidArgumentError(absl::StrCat(
-      "the request's body is larger than ", options_.max_body_bytes, " bytes"));
+  const absl::Status too_large = absl::InvalidArgumentError(
+      absl::StrCat("the request's body is larger than ", options_.max_body_bytes, " bytes"));
   const std::string type = request.get_header_value("Content-Type");
   if (!absl::StartsWithIgnoreCase(type, "application/json")) {
     return fail(415, absl::InvalidArgumentError(absl::StrCat(
@@ -283,8 +281,7 @@ absl::StatusOr<std::string> HttpServer::ReadBody(const httplib::Request& request
     return fail(411, absl::InvalidArgumentError("the request has no Content-Length"));
   }
   uint64_t length = 0;
-  if (has_length &&
-      !absl::SimpleAtoi(request.get_header_value("Content-Length"), &length)) {
+  if (has_length && !absl::SimpleAtoi(request.get_header_value("Content-Length"), &length)) {
     return fail(400, absl::InvalidArgumentError("Content-Length is not a number"));
   }
   if (length > options_.max_body_bytes) return fail(413, too_large);

@@ -15,8 +15,8 @@
 namespace sojourn::serve {
 
 struct HttpOptions {
-  int max_connections = 256;             // one more is answered with 503 at once
-  size_t max_body_bytes = 8 << 20;       // decompressed
+  int max_connections = 256;                         // one more is answered with 503 at once
+  size_t max_body_bytes = 8 << 20;                   // decompressed
   absl::Duration read_timeout = absl::Seconds(30);   // for a whole request, from its first byte
   absl::Duration write_timeout = absl::Seconds(30);  // without the client reading anything
   absl::Duration idle_timeout = absl::Seconds(15);   // between requests of a connection

@@ -47,8 +47,8 @@ absl::Status Run(Flags flags) {
   auto& queued = metrics.Gauge("sojourn_serve_queued", "Prompts that wait for slots");
   auto& kv_tokens = metrics.Gauge("sojourn_serve_kv_cache_tokens",
                                   "Tokens that the cache's blocks in use have room for");
-  auto& kv_tokens_max =
-      metrics.Gauge("sojourn_serve_kv_cache_tokens_max", "Tokens that all its blocks have room for");
+  auto& kv_tokens_max = metrics.Gauge("sojourn_serve_kv_cache_tokens_max",
+                                      "Tokens that all its blocks have room for");
   auto& preemptions = metrics.Counter("sojourn_serve_preemptions_total",
                                       "Answers put back for lack of room in the cache");
 
@@ -111,12 +111,14 @@ int main(int argc, char** argv) {
   app.add_option("--max-context-tokens", flags.max_context_tokens,
                  "prompt and answer together; default: as many as the model was made for")
       ->check(CLI::Range(2, 1 << 20));
-  app.add_option("--kv-cache-tokens", flags.kv_cache_tokens,
-                 "keys and values are kept for at most so many tokens; default: slots times context")
+  app.add_option(
+         "--kv-cache-tokens", flags.kv_cache_tokens,
+         "keys and values are kept for at most so many tokens; default: slots times context")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 40));
-  app.add_flag("--processed-logprobs", flags.server.processed_logprobs,
-               "log-probabilities of the distribution tokens are drawn from (temperature, top_k and "
-               "top_p applied), as training needs them; default: the model's own")
+  app.add_flag(
+         "--processed-logprobs", flags.server.processed_logprobs,
+         "log-probabilities of the distribution tokens are drawn from (temperature, top_k and "
+         "top_p applied), as training needs them; default: the model's own")
       ->default_val(false);
   app.add_option("--request-timeout", flags.request_timeout_seconds,
                  "seconds until a request that is not answered gets 504")

@@ -170,9 +170,9 @@ absl::StatusOr<std::unique_ptr<Generation>> EngineThread::Submit(GenerationReque
   absl::MutexLock lock(&mutex_);
   if (stopping_) return absl::UnavailableError("the server is stopping");
   if (static_cast<int>(queue_.size()) + prompts > options_.max_queued) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the server is busy: ", queue_.size(), " prompts wait, and the queue holds ",
-        options_.max_queued, "; try again later"));
+    return absl::ResourceExhaustedError(absl::StrCat("the server is busy: ", queue_.size(),
+                                                     " prompts wait, and the queue holds ",
+                                                     options_.max_queued, "; try again later"));
   }
   for (int prompt = 0; prompt < prompts; ++prompt) queue_.push_back({shared, mailbox, prompt});
   stats_.queued = static_cast<int>(queue_.size());
@@ -285,8 +285,7 @@ void EngineThread::TakeNew(Choice& choice, const policy::Response& response, boo
   if (choice.taken == response.tokens.size()) return;
   Piece piece{.choice = choice.index,
               .cached_tokens = choice.taken == 0 ? choice.cached_tokens : 0};
-  const auto& logprobs =
-      options_.processed_logprobs ? response.logprobs : response.model_logprobs;
+  const auto& logprobs = options_.processed_logprobs ? response.logprobs : response.model_logprobs;
   for (size_t& t = choice.taken; t < response.tokens.size(); ++t) {
     GeneratedToken token{.token = response.tokens[t], .logprob = logprobs[t]};
     if (!response.alternatives.empty()) token.top = response.alternatives[t];

@@ -2,8 +2,8 @@
 // requests to a bounded queue and wait for the pieces of their answers. Requests begin in the order
 // they came, as soon as enough of the engine's slots are free.
 //
-// A conversation's keys and values are kept for its next turn: a prompt that goes on from an earlier
-// one and its answer, token by token, is read from there.
+// A conversation's keys and values are kept for its next turn: a prompt that goes on from an
+// earlier one and its answer, token by token, is read from there.
 //
 // The same request with the same seed gives the same answer, whatever else is under way or was kept
 // (engine.h).
@@ -58,7 +58,7 @@ struct Piece {
   std::string text;
   std::vector<GeneratedToken> tokens;  // the stop token, or those of the stop string, included
   std::optional<Finish> finish;        // the choice is complete
-  int64_t cached_tokens = 0;  // of the prompt, not read again; in the choice's first piece
+  int64_t cached_tokens = 0;           // of the prompt, not read again; in the choice's first piece
 };
 
 // A request under way. One thread at a time. Destroying it cancels what is not complete: its slots

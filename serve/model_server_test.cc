@@ -24,9 +24,7 @@ class ModelServerTest : public ::testing::Test {
   }
   // Answered by the same text.
   GenerationRequest Request(const std::string& text) const {
-    return {.prompts = {tokenizer_->Encode(text)},
-            .max_tokens = 100,
-            .stop_tokens = {stop_token_}};
+    return {.prompts = {tokenizer_->Encode(text)}, .max_tokens = 100, .stop_tokens = {stop_token_}};
   }
   std::unique_ptr<Generation> Submit(GenerationRequest request) {
     auto generation = server_->Submit(std::move(request));

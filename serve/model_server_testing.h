@@ -68,8 +68,7 @@ class EchoEngine : public policy::Engine {
   absl::Status SetModel(std::shared_ptr<const policy::Model>, policy::CachePolicy) override {
     return absl::OkStatus();
   }
-  absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt,
-                                                 int n) override {
+  absl::StatusOr<std::vector<int64_t>> OpenGroup(absl::Span<const int32_t> prompt, int n) override {
     std::vector<int64_t> ids;
     for (int i = 0; i < n; ++i) {
       ids.push_back(next_id_);

@@ -71,11 +71,16 @@ constexpr Refused kRefusedInCompletions[] = {
     {"prompt_embeds", "[]"},
 };
 // These say who asks, or how to keep books, and change no answer.
-constexpr const char* kIgnored[] = {
-    "user",           "metadata",   "store",
-    "request_id",     "cache_salt", "safety_identifier",
-    "session_id",     "detokenize", "spaces_between_special_tokens",
-    "prompt_cache_key"};
+constexpr const char* kIgnored[] = {"user",
+                                    "metadata",
+                                    "store",
+                                    "request_id",
+                                    "cache_salt",
+                                    "safety_identifier",
+                                    "session_id",
+                                    "detokenize",
+                                    "spaces_between_special_tokens",
+                                    "prompt_cache_key"};
 
 // How deep lists and objects lie in each other; of what is no JSON, any number.
 int Depth(std::string_view body) {
@@ -158,8 +163,8 @@ void ReadSeed(JsonFields& fields, std::optional<uint64_t>& seed) {
 void ReadSampling(JsonFields& fields, policy::SamplingParameters& sampling) {
   if (fields.Read("temperature", sampling.temperature) && sampling.temperature != 0 &&
       !(sampling.temperature >= 1e-3 && sampling.temperature <= 1e3)) {
-    fields.Fail("temperature", absl::StrCat("expected 0 (greedy) or 0.001 to 1000, got ",
-                                            sampling.temperature));
+    fields.Fail("temperature",
+                absl::StrCat("expected 0 (greedy) or 0.001 to 1000, got ", sampling.temperature));
   }
   if (fields.Read("top_p", sampling.top_p) && !(sampling.top_p > 0 && sampling.top_p <= 1)) {
     fields.Fail("top_p",

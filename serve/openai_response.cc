@@ -110,8 +110,8 @@ Json Usage(const AnswerContext& context, int64_t completion_tokens, int64_t cach
 }
 
 Json Head(const AnswerContext& context, bool chunk) {
-  const char* object = context.chat ? chunk ? "chat.completion.chunk" : "chat.completion"
-                                    : "text_completion";
+  const char* object =
+      context.chat ? chunk ? "chat.completion.chunk" : "chat.completion" : "text_completion";
   return {{"id", context.id},
           {"object", object},
           {"created", context.created},
@@ -205,8 +205,8 @@ std::string AnswerWriter::Whole() const {
     if (context_.chat) {
       entry["message"] = {{"role", "assistant"}, {"content", piece.text}, {"refusal", nullptr}};
     } else {
-      entry["text"] = context_.echoed.empty() ? piece.text
-                                              : absl::StrCat(context_.echoed[prompt], piece.text);
+      entry["text"] =
+          context_.echoed.empty() ? piece.text : absl::StrCat(context_.echoed[prompt], piece.text);
     }
     entry["logprobs"] = nullptr;
     if (options.top_logprobs.has_value()) {

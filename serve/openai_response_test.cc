@@ -64,11 +64,10 @@ TEST_F(OpenAiResponseTest, AChatAnswerHasOpenAisShape) {
   EXPECT_EQ(answer["id"], "id-1");
   EXPECT_EQ(answer["created"], 123);
   EXPECT_EQ(answer["model"], "m");
-  EXPECT_EQ(answer["usage"],
-            json({{"prompt_tokens", 3},
-                  {"completion_tokens", 4},
-                  {"total_tokens", 7},
-                  {"prompt_tokens_details", {{"cached_tokens", 2}}}}));
+  EXPECT_EQ(answer["usage"], json({{"prompt_tokens", 3},
+                                   {"completion_tokens", 4},
+                                   {"total_tokens", 7},
+                                   {"prompt_tokens_details", {{"cached_tokens", 2}}}}));
   EXPECT_FALSE(answer.contains("prompt_token_ids"));
   const json& choice = answer["choices"][0];
   EXPECT_EQ(choice["message"]["role"], "assistant");
@@ -107,8 +106,7 @@ TEST_F(OpenAiResponseTest, ACompletionsLogprobsAreLists) {
   const json& choice = answer["choices"][0];
   EXPECT_EQ(choice["text"], "a\xC3\xA9");
   const json& logprobs = choice["logprobs"];
-  EXPECT_EQ(logprobs["tokens"],
-            json({"a", "\xEF\xBF\xBD", "\xEF\xBF\xBD", "<|im_end|>"}));
+  EXPECT_EQ(logprobs["tokens"], json({"a", "\xEF\xBF\xBD", "\xEF\xBF\xBD", "<|im_end|>"}));
   EXPECT_EQ(logprobs["token_logprobs"], json({-0.5, -1, -2, -3}));
   EXPECT_EQ(logprobs["text_offset"], json({0, 1, 2, 2}));
   EXPECT_EQ(logprobs["top_logprobs"][0]["a"], -0.5);

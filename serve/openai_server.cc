@@ -188,9 +188,11 @@ void Server::Route() {
     response.set_content(ModelsBody(model_.name, started_, model_.max_context_tokens), kJson);
   });
   for (const bool chat : {true, false}) {
-    http_.Post(chat ? "/v1/chat/completions" : "/v1/completions",
-               [this, chat](const Request& request, Response& response,
-                            const ContentReader& reader) { Post(chat, request, response, reader); });
+    http_.Post(
+        chat ? "/v1/chat/completions" : "/v1/completions",
+        [this, chat](const Request& request, Response& response, const ContentReader& reader) {
+          Post(chat, request, response, reader);
+        });
   }
   // What httplib itself refuses: a malformed request line, headers too long.
   http_.set_error_handler(
@@ -210,11 +212,10 @@ void Server::Route() {
 absl::Status Server::CheckLength(const std::vector<int32_t>& tokens,
                                  std::string_view parameter) const {
   if (static_cast<int64_t>(tokens.size()) < model_.max_context_tokens) return absl::OkStatus();
-  return ParameterError(
-      parameter,
-      absl::StrCat(tokens.size(), " tokens, but the context holds ", model_.max_context_tokens,
-                   " with one or more of the answer"),
-      "context_length_exceeded");
+  return ParameterError(parameter,
+                        absl::StrCat(tokens.size(), " tokens, but the context holds ",
+                                     model_.max_context_tokens, " with one or more of the answer"),
+                        "context_length_exceeded");
 }
 
 absl::Status Server::CheckTokens(const std::vector<int32_t>& tokens,
@@ -257,9 +258,9 @@ absl::Status Server::Prepare(bool chat, std::string_view body, AnswerContext& co
     if (!request.ok()) return request.status();
     for (size_t i = 0; i < request->prompts.size(); ++i) {
       const Prompt& prompt = request->prompts[i];
-      auto tokens = EncodePrompt(prompt, request->add_special_tokens,
-                                 request->prompts.size() == 1 ? std::string("prompt")
-                                                              : absl::StrCat("prompt[", i, "]"));
+      auto tokens = EncodePrompt(
+          prompt, request->add_special_tokens,
+          request->prompts.size() == 1 ? std::string("prompt") : absl::StrCat("prompt[", i, "]"));
       if (!tokens.ok()) return tokens.status();
       if (request->echo) {
         const auto* text = std::get_if<std::string>(&prompt);
@@ -271,10 +272,10 @@ absl::Status Server::Prepare(bool chat, std::string_view body, AnswerContext& co
   }
   const RequestOptions& options = context.options;
   if (!options.model.empty() && options.model != model_.name) {
-    return WithCode(absl::NotFoundError(absl::StrCat("model: \"", options.model,
-                                                     "\" is not served here; this is \"",
-                                                     model_.name, "\"")),
-                    "model_not_found");
+    return WithCode(
+        absl::NotFoundError(absl::StrCat("model: \"", options.model,
+                                         "\" is not served here; this is \"", model_.name, "\"")),
+        "model_not_found");
   }
   if (absl::Status known = CheckTokens(options.stop_token_ids, "stop_token_ids"); !known.ok()) {
     return known;
@@ -289,8 +290,8 @@ absl::Status Server::Prepare(bool chat, std::string_view body, AnswerContext& co
   generation.seed = options.seed.value_or(RandomBits());
   generation.top_logprobs = options.top_logprobs.value_or(0);
 
-  context.id = absl::StrFormat("%s-%016x%016x", chat ? "chatcmpl" : "cmpl", RandomBits(),
-                               RandomBits());
+  context.id =
+      absl::StrFormat("%s-%016x%016x", chat ? "chatcmpl" : "cmpl", RandomBits(), RandomBits());
   context.model = model_.name;
   context.created = absl::ToUnixSeconds(absl::Now());
   context.prompts = generation.prompts;

@@ -64,7 +64,8 @@ class OpenAiServerTest : public ::testing::Test {
   }
 
   // The model says again what the last message or the prompt says.
-  void Start(OpenAiOptions options, ModelServerOptions server = {.slots = 4, .max_queued = 3, .max_kept = 0}) {
+  void Start(OpenAiOptions options,
+             ModelServerOptions server = {.slots = 4, .max_queued = 3, .max_kept = 0}) {
     openai_.reset();
     const int32_t stop = tokenizer_->SpecialId("<|im_end|>");
     model_server_ =
@@ -179,7 +180,10 @@ TEST_F(OpenAiServerTest, ErrorsHaveTheirStatusAndNameTheParameter) {
        400,
        "prompt",
        "context_length_exceeded"},
-      {"/v1/completions", {{"prompt", "a"}, {"stop_token_ids", {999}}}, 400, "stop_token_ids",
+      {"/v1/completions",
+       {{"prompt", "a"}, {"stop_token_ids", {999}}},
+       400,
+       "stop_token_ids",
        nullptr},
       {"/v1/completions", {{"prompt", "a"}, {"n", 5}}, 400, nullptr, nullptr},
       {"/v1/completions", {{"prompt", "a"}, {"model", "gpt"}}, 404, nullptr, "model_not_found"},
@@ -207,7 +211,8 @@ TEST_F(OpenAiServerTest, ABodyTooLargeIsRefusedHoweverItComes) {
   chunked.Send(
       "POST /v1/completions HTTP/1.1\r\nContent-Type: application/json\r\n"
       "Transfer-Encoding: chunked\r\n\r\n");
-  for (int i = 0; i < 3; ++i) chunked.Send(absl::StrCat("200\r\n", std::string(0x200, ' '), "\r\n"));
+  for (int i = 0; i < 3; ++i)
+    chunked.Send(absl::StrCat("200\r\n", std::string(0x200, ' '), "\r\n"));
   EXPECT_THAT(chunked.Read(), StartsWith("HTTP/1.1 413"));
   RawClient none(openai_->port());
   none.Send("POST /v1/completions HTTP/1.1\r\nContent-Type: application/json\r\n\r\n");
@@ -216,7 +221,8 @@ TEST_F(OpenAiServerTest, ABodyTooLargeIsRefusedHoweverItComes) {
 
 TEST_F(OpenAiServerTest, GarbageIsAnsweredOrDropped) {
   for (const std::string& text :
-       {std::string("\r\n\r\n"), std::string("GET\r\n\r\n"), std::string("\x16\x03\x01\x00\r\n\r\n", 8),
+       {std::string("\r\n\r\n"), std::string("GET\r\n\r\n"),
+        std::string("\x16\x03\x01\x00\r\n\r\n", 8),
         absl::StrCat("GET /", std::string(10'000, 'a'), " HTTP/1.1\r\n\r\n"),
         absl::StrCat("GET /health HTTP/1.1\r\n", std::string(9'000, 'a'), ": b\r\n\r\n")}) {
     RawClient client(openai_->port());
@@ -334,8 +340,8 @@ TEST_F(OpenAiServerTest, AnAddressInUseIsAnError) {
   const auto second = OpenAiServer::Start({}, *model_server_, metrics_, options);
   EXPECT_TRUE(absl::IsUnavailable(second.status())) << second.status();
   options.listen = "nowhere";
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      OpenAiServer::Start({}, *model_server_, metrics_, options).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(OpenAiServer::Start({}, *model_server_, metrics_, options).status()));
 }
 
 }  // namespace

@@ -49,14 +49,14 @@ absl::StatusOr<LoadedModel> LoadServedModel(const std::string& path, const std::
   LoadedModel result;
   ServedModel& served = result.served;
   // "models/base/" has an empty last part.
-  served.name = !name.empty()              ? name
+  served.name = !name.empty()           ? name
                 : folder.has_filename() ? folder.filename().string()
-                                           : folder.parent_path().filename().string();
+                                        : folder.parent_path().filename().string();
   served.tokenizer = tokenizer;
   served.max_context_tokens = options.max_context_tokens;
   if (options.kv_cache_tokens > 0) {
-    served.max_context_tokens = static_cast<int>(
-        std::min<int64_t>(options.max_context_tokens, options.kv_cache_tokens));
+    served.max_context_tokens =
+        static_cast<int>(std::min<int64_t>(options.max_context_tokens, options.kv_cache_tokens));
   } else {  // conversations that are kept take what is left
     options.kv_cache_tokens = int64_t{options.slots} * options.max_context_tokens;
   }
@@ -66,8 +66,8 @@ absl::StatusOr<LoadedModel> LoadServedModel(const std::string& path, const std::
   served.encode_text = [tokenizer](std::string_view text, bool add_special) {
     return tokenizer->Encode(text, {.parse_special = true, .add_special = add_special});
   };
-  served.encode_chat = [tokenizer, start, end](
-                           const ChatRequest& request) -> absl::StatusOr<std::vector<int32_t>> {
+  served.encode_chat = [tokenizer, start,
+                        end](const ChatRequest& request) -> absl::StatusOr<std::vector<int32_t>> {
     if (start < 0 || end < 0) {
       return ParameterError("messages",
                             "this model has no chat template, and its tokenizer not ChatML's "
@@ -75,8 +75,7 @@ absl::StatusOr<LoadedModel> LoadServedModel(const std::string& path, const std::
     }
     return ChatMl(*tokenizer, start, end, request);
   };
-  auto engine =
-      policy::Engine::Create(std::make_shared<policy::Model>(*std::move(model)), options);
+  auto engine = policy::Engine::Create(std::make_shared<policy::Model>(*std::move(model)), options);
   if (!engine.ok()) return engine.status();
   result.engine = *std::move(engine);
   return result;
