@@ -5,7 +5,6 @@
 #include <random>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
@@ -39,8 +38,9 @@ uint64_t RandomBits() {
 class Answer {
  public:
   Answer(AnswerContext context, GenerationRequest& request, const policy::Tokenizer& tokenizer,
-         absl::Duration timeout)
-      : context_(std::move(context)),
+         absl::Duration timeout, std::shared_ptr<void> entered)
+      : entered_(std::move(entered)),
+        context_(std::move(context)),
         left_(static_cast<int>(request.prompts.size()) * request.n),
         start_(absl::Now()),
         timeout_(timeout),
@@ -74,6 +74,7 @@ class Answer {
   absl::Duration age() const { return absl::Now() - start_; }
 
  private:
+  const std::shared_ptr<void> entered_;  // first, so that it ends last
   const AnswerContext context_;
   int left_;  // choices
   const absl::Time start_;
@@ -121,6 +122,8 @@ class Server : public OpenAiServer {
   void Post(bool chat, const httplib::Request& request, httplib::Response& response,
             const httplib::ContentReader& reader);
   void Reply(bool chat, std::string_view body, httplib::Response& response);
+  // Stop waits for the end of what this returns; null when it has begun.
+  std::shared_ptr<void> Enter();
   // The request in the model's terms.
   absl::Status Prepare(bool chat, std::string_view body, AnswerContext& context,
                        GenerationRequest& generation) const;
@@ -142,7 +145,7 @@ class Server : public OpenAiServer {
 
   mutable absl::Mutex mutex_;
   int answering_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::atomic<bool> stopping_ = false;
+  std::atomic<bool> stopping_ = false;  // set under the mutex
   int port_ = 0;
   HttpServer http_;
 };
@@ -304,8 +307,6 @@ void Server::Post(bool chat, const httplib::Request& request, httplib::Response&
   const auto body = http_.ReadBody(request, response, reader);
   if (!body.ok()) {
     Error(body.status(), response);
-  } else if (stopping_) {
-    Error(absl::UnavailableError("the server is stopping"), response);
   } else {
     Reply(chat, *body, response);
   }
@@ -327,11 +328,23 @@ void Server::Done(const Answer& answer, int http_status) {
     prompt_tokens_.Increment(static_cast<double>(prompt.size()));
   }
   seconds_.Observe(absl::ToDoubleSeconds(answer.age()));
+}
+
+std::shared_ptr<void> Server::Enter() {
   absl::MutexLock lock(&mutex_);
-  --answering_;
+  if (stopping_) return nullptr;
+  ++answering_;
+  return std::shared_ptr<void>(this, [this](void*) {
+    absl::MutexLock lock(&mutex_);
+    --answering_;
+  });
 }
 
 void Server::Reply(bool chat, std::string_view body, httplib::Response& response) {
+  auto entered = Enter();
+  if (entered == nullptr) {
+    return Error(absl::UnavailableError("the server is stopping"), response);
+  }
   AnswerContext context;
   GenerationRequest request;
   if (absl::Status prepared = Prepare(chat, body, context, request); !prepared.ok()) {
@@ -339,14 +352,10 @@ void Server::Reply(bool chat, std::string_view body, httplib::Response& response
   }
   const bool stream = context.options.stream;
   auto answer = std::make_shared<Answer>(std::move(context), request, *model_.tokenizer,
-                                         options_.request_timeout);
+                                         options_.request_timeout, std::move(entered));
   auto generation = generator_.Submit(std::move(request));
   if (!generation.ok()) return Error(generation.status(), response);
   answer->Begin(*std::move(generation));
-  {
-    absl::MutexLock lock(&mutex_);
-    ++answering_;
-  }
   // A stream begins with its first token, so that an error before it still has a status.
   auto pieces = answer->Next();
   if (pieces.ok()) first_token_.Observe(absl::ToDoubleSeconds(answer->age()));
@@ -367,10 +376,6 @@ void Server::Reply(bool chat, std::string_view body, httplib::Response& response
       return Done(*answer, 200);
     }
     pieces = answer->Next();
-  }
-  {
-    absl::MutexLock lock(&mutex_);
-    --answering_;
   }
   if (absl::IsCancelled(pieces.status())) response.status = kClientClosedRequest;
   Error(pieces.status(), response);
@@ -398,9 +403,9 @@ bool Server::Stream(Answer& answer, std::vector<Piece> pieces, httplib::DataSink
 }
 
 void Server::Stop() {
-  if (stopping_.exchange(true)) return;
   {
     absl::MutexLock lock(&mutex_);
+    if (stopping_.exchange(true)) return;
     const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return answering_ == 0; };
     mutex_.AwaitWithTimeout(absl::Condition(&none), options_.drain);
   }
