@@ -17,6 +17,7 @@ void AddJobs(CLI::App& app, Action& action);         // jobs.cc: submit, jobs, w
 void AddPlay(CLI::App& app, Action& action);         // play.cc
 void AddConformance(CLI::App& app, Action& action);  // conformance.cc
 void AddSft(CLI::App& app, Action& action);          // sft.cc
+void AddServeModel(CLI::App& app, Action& action);   // serve_model.cc
 
 // Prints `sojourn: MESSAGE` to standard error; returns 1.
 int Fail(const absl::Status& status);

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   sojourn::cli::AddPlay(app, action);
   sojourn::cli::AddConformance(app, action);
   sojourn::cli::AddSft(app, action);
+  sojourn::cli::AddServeModel(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -136,6 +136,12 @@ void DecoderPlan::SetToken(int32_t id, std::string_view token, bool special) {
   }
 }
 
+std::string DecoderPlan::Bytes(int32_t id) const {
+  if (id < 0 || id >= static_cast<int64_t>(tokens_.size())) return "";
+  const Token& token = tokens_[id];
+  return token.byte >= 0 ? std::string(1, static_cast<char>(token.byte)) : token.text;
+}
+
 std::string StreamDecoder::Add(int32_t id) {
   std::string out;
   if (id < 0 || id >= static_cast<int64_t>(plan_->tokens_.size())) return out;

@@ -22,6 +22,9 @@ class DecoderPlan {
   // What a token stands for, once; ids that are not set are unknown.
   void SetToken(int32_t id, std::string_view token, bool special);
 
+  // What the token adds to a text that it does not begin; a part of a character as it is.
+  std::string Bytes(int32_t id) const;
+
  private:
   friend class StreamDecoder;
   struct Step {  // on each token by itself

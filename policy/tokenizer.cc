@@ -35,6 +35,7 @@ class BpeTokenizer : public Tokenizer {
   StreamDecoder Stream(bool with_special) const override {
     return StreamDecoder(&decoder_, with_special);
   }
+  std::string TokenBytes(int32_t id) const override { return decoder_.Bytes(id); }
   int32_t SpecialId(std::string_view token) const override {
     const auto found = added_ids_.find(token);
     return found == added_ids_.end() ? -1 : found->second;

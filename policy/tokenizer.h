@@ -66,6 +66,9 @@ class Tokenizer {
   // are not UTF-8 give U+FFFD.
   virtual std::string Decode(absl::Span<const int32_t> ids, bool with_special = false) const = 0;
   virtual StreamDecoder Stream(bool with_special = false) const = 0;  // the same, id by id
+  // What a token stands for in the middle of a text, special or not: a part of a character as it
+  // is. Empty for unknown ids.
+  virtual std::string TokenBytes(int32_t id) const = 0;
   // Of an added token, special or not; -1 when there is none.
   virtual int32_t SpecialId(std::string_view token) const = 0;
   virtual int64_t vocab_size() const = 0;  // highest id + 1
