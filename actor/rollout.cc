@@ -29,6 +29,7 @@ Rollout::~Rollout() = default;
 policy::EngineOptions Rollout::engine_options() const {
   policy::EngineOptions options;
   options.slots = slots_;
+  options.prefill_chunk = 256;
   options.max_context_tokens = setup_.config().policy().max_context_tokens();
   options.max_episodes =
       slots_ + setup_.largest_group() - 1;  // a group opens while one slot is free
