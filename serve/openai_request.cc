@@ -62,7 +62,6 @@ constexpr Refused kRefusedInChat[] = {
     {"continue_final_message", "[false]"},
     {"echo", "[false]"},
     {"chat_template", "[]"},
-    {"chat_template_kwargs", "[{}]"},
     {"documents", "[[]]"},
     {"mm_processor_kwargs", "[{}]"},
 };
@@ -334,6 +333,13 @@ absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body,
   if (logprobs) request.options.top_logprobs = top_logprobs;
   fields.Read("add_generation_prompt", request.add_generation_prompt);
   fields.Read("add_special_tokens", request.add_special_tokens);
+  if (const json* variables = fields.Find("chat_template_kwargs")) {
+    if (variables->is_object()) {
+      request.template_variables = *variables;
+    } else {
+      fields.WrongType("chat_template_kwargs", "an object", *variables);
+    }
+  }
   RefuseAll(fields, kRefusedInChat);
   const json* messages = fields.Find("messages");
   if (messages == nullptr || !messages->is_array() || messages->empty()) {

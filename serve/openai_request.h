@@ -1,7 +1,7 @@
 // Requests of OpenAI's API (platform.openai.com/docs/api-reference: chat and completions), with the
 // extensions of vLLM's server that inference for reinforcement learning uses: top_k,
 // stop_token_ids, ignore_eos, return_token_ids, return_tokens_as_token_ids, add_generation_prompt,
-// add_special_tokens. No LibTorch, no HTTP.
+// add_special_tokens, chat_template_kwargs. No LibTorch, no HTTP.
 //
 // Every error is InvalidArgument and names the parameter (api_error.h). A parameter that would
 // change the answer and is not supported is refused unless it has its neutral value; an unknown
@@ -10,6 +10,7 @@
 #define SOJOURN_SERVE_OPENAI_REQUEST_H_
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,6 +51,7 @@ struct ChatRequest {
   std::vector<ChatMessage> messages;
   bool add_generation_prompt = true;
   bool add_special_tokens = false;
+  nlohmann::ordered_json template_variables;  // an object or null: what else the template is told
 };
 
 using Prompt = std::variant<std::string, std::vector<int32_t>>;

@@ -127,6 +127,7 @@ TEST(OpenAiRequest, ErrorsNameTheParameter) {
       {Chat(R"(, "logprobs": 2)"), "logprobs", "true or false"},
       {Chat(R"(, "top_logprobs": 2)"), "top_logprobs", "only allowed"},
       {Chat(R"(, "logprobs": true, "top_logprobs": 21)"), "top_logprobs", "0 to 20"},
+      {Chat(R"(, "chat_template_kwargs": [])"), "chat_template_kwargs", "an object"},
       {Chat(R"(, "temprature": 1)"), "temprature", "did you mean \"temperature\""},
       {Chat(R"(, "tools": [{"type": "function"}])"), "tools", "not supported"},
       {Chat(R"(, "response_format": {"type": "json_object"})"), "response_format",
