@@ -16,17 +16,19 @@ std::string PolicyDirectory(const v1::ActorWelcome& welcome) {
 absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Load(const v1::ActorWelcome& welcome) {
   auto tokenizer = policy::Tokenizer::Load(PolicyDirectory(welcome) + "/tokenizer.json");
   if (!tokenizer.ok()) return tokenizer.status();
-  return Make(welcome.job_id(), welcome.config(), *std::move(tokenizer));
+  const auto chat = policy::ReadChatSource(PolicyDirectory(welcome), **tokenizer);
+  if (!chat.ok()) return chat.status();
+  return Make(welcome.job_id(), welcome.config(), *std::move(tokenizer), *chat);
 }
 
 absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Make(
     const std::string& job_id, const v1::JobConfig& config,
-    std::unique_ptr<policy::Tokenizer> tokenizer) {
+    std::unique_ptr<policy::Tokenizer> tokenizer, const policy::ChatSource& chat_source) {
   std::unique_ptr<JobSetup> setup(new JobSetup);
   setup->job_id_ = job_id;
   setup->config_ = config;
   setup->tokenizer_ = std::move(tokenizer);
-  absl::StatusOr<policy::ChatFormat> chat = policy::ChatFormat::Create(*setup->tokenizer_);
+  absl::StatusOr<policy::ChatFormat> chat = policy::ChatFormat::Create(*setup->tokenizer_, chat_source);
   if (!chat.ok()) return chat.status();
   setup->chat_ = *std::move(chat);
   for (const v1::Environment& environment : config.environments()) {

@@ -25,7 +25,7 @@ class JobSetup {
   // For tests: with a tokenizer that no file holds.
   static absl::StatusOr<std::unique_ptr<JobSetup>> Make(
       const std::string& job_id, const v1::JobConfig& config,
-      std::unique_ptr<policy::Tokenizer> tokenizer);
+      std::unique_ptr<policy::Tokenizer> tokenizer, const policy::ChatSource& chat = {});
 
   const std::string& job_id() const { return job_id_; }
   const v1::JobConfig& config() const { return config_; }

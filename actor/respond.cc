@@ -23,7 +23,7 @@ class Conversations {
   static absl::StatusOr<Conversations> Create(const std::string& directory) {
     auto tokenizer = policy::Tokenizer::Load(directory + "/tokenizer.json");
     if (!tokenizer.ok()) return tokenizer.status();
-    auto chat = policy::ChatFormat::Create(**tokenizer);
+    auto chat = policy::ChatFormat::Load(**tokenizer, directory);
     if (!chat.ok()) return chat.status();
     auto model = policy::LoadModel(directory);
     if (!model.ok()) return model.status();
@@ -51,7 +51,7 @@ class Conversations {
       ask.prompt = chat_.Observe(observation, stopped_);
     }
     ask.max_tokens = kMaxResponseTokens;
-    ask.stop_tokens = {chat_.stop_token()};
+    ask.stop_tokens = chat_.stop_tokens();
     ask.key = RandomKey(0).With("respond").With(conversation_).With(turn_++);
     if (absl::Status asked = engine_->Respond(*episode_, std::move(ask)); !asked.ok()) return asked;
     for (;;) {

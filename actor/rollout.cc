@@ -231,7 +231,7 @@ absl::Status Rollout::Respond(int64_t id, const Seat& seat) {
     request.sampling = {rollout.temperature(), rollout.top_p(), static_cast<int>(rollout.top_k())};
   }
   request.max_tokens = rollout.max_turn_tokens();
-  request.stop_tokens = {setup_.chat().stop_token()};
+  request.stop_tokens = setup_.chat().stop_tokens();
   request.key = RandomKey(assignment.random_key()).With(seat.member).With(episode.turns());
   return engine_->Respond(id, std::move(request));
 }

@@ -97,7 +97,7 @@ absl::Status Run(const std::string& config_path, const std::string& out) {
   }
   const auto tokenizer = policy::Tokenizer::Load((std::filesystem::path(tokenizer_folder) / "tokenizer.json").string());
   if (!tokenizer.ok()) return tokenizer.status();
-  const auto chat = policy::ChatFormat::Create(**tokenizer);
+  const auto chat = policy::ChatFormat::Load(**tokenizer, tokenizer_folder);
   if (!chat.ok()) return chat.status();
   auto model = config->from().empty() ? NewModel(*config, (*tokenizer)->vocab_size()) : policy::LoadModel(config->from());
   if (!model.ok()) return model.status();
