@@ -69,13 +69,12 @@ absl::StatusOr<std::vector<int32_t>> ChatPrompt::Encode(const ChatRequest& reque
     const absl::string_view content = message.content;
     const absl::string_view left = absl::StripLeadingAsciiWhitespace(content);
     const absl::string_view core = absl::StripTrailingAsciiWhitespace(left);
-    message.content =
-        absl::StrCat(content.substr(0, content.size() - left.size()), kOpen, core, kClose,
-                     left.substr(core.size()));
+    message.content = absl::StrCat(content.substr(0, content.size() - left.size()), kOpen, core,
+                                   kClose, left.substr(core.size()));
   }
   if (!any) {
-    return tokenizer_->Encode(
-        *plain, {.parse_special = true, .add_special = request.add_special_tokens});
+    return tokenizer_->Encode(*plain,
+                              {.parse_special = true, .add_special = request.add_special_tokens});
   }
   const auto text = Render(marked);
   if (!text.ok()) return text.status();

@@ -4,35 +4,12 @@
 #include <filesystem>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "policy/model_files.h"
 #include "serve/api_error.h"
+#include "serve/chat_prompt.h"
+#include "serve/model_settings.h"
 
 namespace sojourn::serve {
-namespace {
-
-// ChatML, in which Sojourn's own models speak: <|im_start|>ROLE\nTEXT<|im_end|>\n for each message.
-std::vector<int32_t> ChatMl(const policy::Tokenizer& tokenizer, int32_t start, int32_t end,
-                            const ChatRequest& request) {
-  std::vector<int32_t> tokens;
-  const auto append = [&](const std::string& text) {
-    const auto ids = tokenizer.Encode(text);
-    tokens.insert(tokens.end(), ids.begin(), ids.end());
-  };
-  for (const ChatMessage& message : request.messages) {
-    tokens.push_back(start);
-    append(absl::StrCat(message.role, "\n", message.content));
-    tokens.push_back(end);
-    append("\n");
-  }
-  if (request.add_generation_prompt) {
-    tokens.push_back(start);
-    append("assistant\n");
-  }
-  return tokens;
-}
-
-}  // namespace
 
 absl::StatusOr<LoadedModel> LoadServedModel(const std::string& path, const std::string& name,
                                             policy::EngineOptions options) {
@@ -60,21 +37,23 @@ absl::StatusOr<LoadedModel> LoadServedModel(const std::string& path, const std::
   } else {  // conversations that are kept take what is left
     options.kv_cache_tokens = int64_t{options.slots} * options.max_context_tokens;
   }
-  const int32_t start = tokenizer->SpecialId("<|im_start|>"),
-                end = tokenizer->SpecialId("<|im_end|>");
-  if (end >= 0) served.eos_tokens.push_back(end);
   served.encode_text = [tokenizer](std::string_view text, bool add_special) {
     return tokenizer->Encode(text, {.parse_special = true, .add_special = add_special});
   };
-  served.encode_chat = [tokenizer, start,
-                        end](const ChatRequest& request) -> absl::StatusOr<std::vector<int32_t>> {
-    if (start < 0 || end < 0) {
-      return ParameterError("messages",
-                            "this model has no chat template, and its tokenizer not ChatML's "
-                            "special tokens: use /v1/completions");
-    }
-    return ChatMl(*tokenizer, start, end, request);
-  };
+  const auto settings = ReadModelSettings(path, *tokenizer);
+  if (!settings.ok()) return settings.status();
+  served.eos_tokens = settings->eos_tokens;
+  served.defaults = settings->sampling;
+  if (settings->chat_template.empty()) {
+    served.encode_chat = [](const ChatRequest&) {
+      return ParameterError("messages", "this model has no chat template: use /v1/completions");
+    };
+  } else {
+    auto parsed = policy::ChatTemplate::Parse(settings->chat_template, "the model's chat template");
+    if (!parsed.ok()) return parsed.status();
+    const ChatPrompt prompt(tokenizer, *std::move(parsed), settings->bos, settings->eos);
+    served.encode_chat = [prompt](const ChatRequest& request) { return prompt.Encode(request); };
+  }
   auto engine = policy::Engine::Create(std::make_shared<policy::Model>(*std::move(model)), options);
   if (!engine.ok()) return engine.status();
   result.engine = *std::move(engine);
