@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "policy/text_files.h"
 
 namespace sojourn::actor {
 
@@ -14,9 +15,9 @@ std::string PolicyDirectory(const v1::ActorWelcome& welcome) {
 }
 
 absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Load(const v1::ActorWelcome& welcome) {
-  auto tokenizer = policy::Tokenizer::Load(PolicyDirectory(welcome) + "/tokenizer.json");
+  auto tokenizer = policy::LoadTokenizer(PolicyDirectory(welcome));
   if (!tokenizer.ok()) return tokenizer.status();
-  const auto chat = policy::ReadChatSource(PolicyDirectory(welcome), **tokenizer);
+  const auto chat = policy::LoadChatSource(PolicyDirectory(welcome), **tokenizer);
   if (!chat.ok()) return chat.status();
   return Make(welcome.job_id(), welcome.config(), *std::move(tokenizer), *chat);
 }

@@ -9,6 +9,7 @@
 #include "policy/chat.h"
 #include "policy/engine.h"
 #include "policy/model_files.h"
+#include "policy/text_files.h"
 
 namespace sojourn::actor {
 namespace {
@@ -21,9 +22,11 @@ constexpr int kMaxResponseTokens = 256;
 class Conversations {
  public:
   static absl::StatusOr<Conversations> Create(const std::string& directory) {
-    auto tokenizer = policy::Tokenizer::Load(directory + "/tokenizer.json");
+    auto tokenizer = policy::LoadTokenizer(directory);
     if (!tokenizer.ok()) return tokenizer.status();
-    auto chat = policy::ChatFormat::Load(**tokenizer, directory);
+    const auto source = policy::LoadChatSource(directory, **tokenizer);
+    if (!source.ok()) return source.status();
+    auto chat = policy::ChatFormat::Create(**tokenizer, *source);
     if (!chat.ok()) return chat.status();
     auto model = policy::LoadModel(directory);
     if (!model.ok()) return model.status();

@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/files.h"
 #include "common/sha256.h"
+#include "policy/gguf_model.h"
+#include "policy/text_files.h"
 
 namespace sojourn::policy {
 namespace {
@@ -73,6 +75,7 @@ void DropExtras(const ModelConfig& config, Weights* weights) {
 }  // namespace
 
 absl::StatusOr<Model> LoadModel(const std::string& directory, std::optional<torch::ScalarType> type) {
+  if (IsGguf(directory)) return LoadGgufModel(directory, type);
   const std::string config_path = directory + "/config.json";
   const auto text = ReadFile(config_path);
   if (!text.ok()) return text.status();

@@ -11,7 +11,7 @@
 
 namespace sojourn::policy {
 
-// From config.json and model.safetensors, or the files that model.safetensors.index.json names. The files
+// A GGUF file (gguf_model.h), or a directory: from config.json and model.safetensors, or the files that model.safetensors.index.json names. The files
 // are mapped, and weights that have the wanted type already are not copied; no type: that of the file.
 // InvalidArgument, NotFound or DataLoss name the file and the fault.
 absl::StatusOr<Model> LoadModel(const std::string& directory,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "policy/model_files.h"
+#include "policy/text_files.h"
 #include "serve/api_error.h"
 #include "serve/chat_prompt.h"
 #include "serve/model_settings.h"
@@ -16,7 +17,7 @@ absl::StatusOr<LoadedModel> LoadServedModel(const std::string& path, const std::
   const std::filesystem::path folder = path;
   auto model = policy::LoadModel(path);
   if (!model.ok()) return model.status();
-  auto loaded = policy::Tokenizer::Load((folder / "tokenizer.json").string());
+  auto loaded = policy::LoadTokenizer(path);
   if (!loaded.ok()) return loaded.status();
   const std::shared_ptr<const policy::Tokenizer> tokenizer = *std::move(loaded);
 
