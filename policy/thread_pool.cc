@@ -13,9 +13,10 @@ void Pause() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
-  for (int thread = 1; thread < threads; ++thread)
+ThreadPool::ThreadPool(int threads) : parts_(threads) {
+  for (int thread = 1; thread < threads; ++thread) {
     helpers_.emplace_back(&ThreadPool::Help, this, thread);
+  }
 }
 
 ThreadPool::~ThreadPool() {
@@ -26,14 +27,17 @@ ThreadPool::~ThreadPool() {
 }
 
 bool ThreadPool::TakePiece(int thread) {
-  const uint64_t seen = taken_.load(std::memory_order_relaxed);
-  if (static_cast<uint32_t>(seen) >= seen >> 32) return false;
-  const uint64_t before = taken_.fetch_add(1, std::memory_order_acq_rel);
-  const uint64_t piece = static_cast<uint32_t>(before);
-  if (piece >= before >> 32) return false;
-  (*work_)(static_cast<int64_t>(piece), thread);
-  done_.fetch_add(1, std::memory_order_release);
-  return true;
+  for (int i = 0; i < threads(); ++i) {
+    std::atomic<uint64_t>& pieces = parts_[(thread + i) % threads()].pieces;
+    const auto left = [](uint64_t value) { return static_cast<uint32_t>(value) < value >> 32; };
+    if (!left(pieces.load(std::memory_order_relaxed))) continue;
+    const uint64_t taken = pieces.fetch_add(1, std::memory_order_acq_rel);
+    if (!left(taken)) continue;
+    (*work_)(static_cast<uint32_t>(taken), thread);
+    done_.fetch_add(1, std::memory_order_release);
+    return true;
+  }
+  return false;
 }
 
 void ThreadPool::For(int64_t pieces, Work work) {
@@ -43,7 +47,10 @@ void ThreadPool::For(int64_t pieces, Work work) {
   }
   work_ = &work;
   done_.store(0, std::memory_order_relaxed);
-  taken_.store(static_cast<uint64_t>(pieces) << 32, std::memory_order_release);
+  for (int thread = threads() - 1; thread >= 0; --thread) {
+    const uint64_t first = pieces * thread / threads(), end = pieces * (thread + 1) / threads();
+    parts_[thread].pieces.store(end << 32 | first, std::memory_order_release);
+  }
   loops_.fetch_add(1);
   loops_.notify_all();
   while (TakePiece(0)) {
