@@ -16,6 +16,7 @@ void AddRun(CLI::App& app, Action& action);          // run.cc
 void AddJobs(CLI::App& app, Action& action);         // jobs.cc: submit, jobs, watch, cancel, pause, resume, report
 void AddPlay(CLI::App& app, Action& action);         // play.cc
 void AddConformance(CLI::App& app, Action& action);  // conformance.cc
+void AddEval(CLI::App& app, Action& action);         // eval.cc
 void AddSft(CLI::App& app, Action& action);          // sft.cc
 void AddServeModel(CLI::App& app, Action& action);   // serve_model.cc
 

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   sojourn::cli::AddJobs(app, action);
   sojourn::cli::AddPlay(app, action);
   sojourn::cli::AddConformance(app, action);
+  sojourn::cli::AddEval(app, action);
   sojourn::cli::AddSft(app, action);
   sojourn::cli::AddServeModel(app, action);
   try {

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/run_job.h"
 #include "cli/progress.h"
 #include "cli/report_html.h"
 #include "cli/supervisor.h"
@@ -69,20 +70,6 @@ absl::Status RememberConfig(const fs::path& run, const v1::JobConfig& config) {
   return WriteFileAtomically(path, text);
 }
 
-int ShowReport(const v1::Results& results, const fs::path& run, bool json) {
-  const nlohmann::json report = coordinator::BuildReport(results);
-  absl::Status written = WriteFileAtomically((run / "report.json").string(), report.dump(2) + "\n");
-  written.Update(WriteFileAtomically((run / "report.html").string(), ReportHtml(report)));
-  if (!written.ok()) return Fail(written);
-  if (json) {
-    std::printf("%s\n", report.dump(2).c_str());
-  } else {
-    std::printf("%s\n", ReportTables(report, IsTerminal(stdout)).c_str());
-    std::printf("Report: %s (the same as JSON beside it)\n", (run / "report.html").c_str());
-  }
-  return 0;
-}
-
 // Follows the job while the supervisor keeps its processes alive. The result is the job's last status.
 absl::StatusOr<v1::JobStatus> Follow(Supervisor& supervisor, const std::string& job_id, ProgressPrinter& printer) {
   std::mutex mu;
@@ -116,6 +103,20 @@ absl::StatusOr<v1::JobStatus> Follow(Supervisor& supervisor, const std::string& 
   return last;
 }
 
+int ShowReport(const v1::Results& results, const fs::path& run, bool json) {
+  const nlohmann::json report = coordinator::BuildReport(results);
+  absl::Status written = WriteFileAtomically((run / "report.json").string(), report.dump(2) + "\n");
+  written.Update(WriteFileAtomically((run / "report.html").string(), ReportHtml(report)));
+  if (!written.ok()) return Fail(written);
+  if (json) {
+    std::printf("%s\n", report.dump(2).c_str());
+  } else {
+    std::printf("%s\n", ReportTables(report, IsTerminal(stdout)).c_str());
+    std::printf("Report: %s (the same as JSON beside it)\n", (run / "report.html").c_str());
+  }
+  return 0;
+}
+
 int Run(const Arguments& a) {
   auto config = config::LoadJobConfig(a.config);
   if (!config.ok()) return Fail(config.status());
@@ -124,25 +125,34 @@ int Run(const Arguments& a) {
     std::printf("%s", config::JobConfigYaml(*config).c_str());
     return 0;
   }
-  const fs::path runs = fs::absolute(a.runs).lexically_normal();
-  const fs::path run = runs / config->name();
+  return RunJob(*config, a.runs, a.fresh, [&](const v1::Results& results, const std::string& run) {
+    return ShowReport(results, run, a.json);
+  });
+}
+
+}  // namespace
+
+int RunJob(const v1::JobConfig& config, const std::string& runs_directory, bool fresh,
+           const std::function<int(const v1::Results&, const std::string& run)>& show) {
+  const fs::path runs = fs::absolute(runs_directory).lexically_normal();
+  const fs::path run = runs / config.name();
   const auto lock = LockRun(run);
   if (!lock.ok()) return Fail(lock.status());
-  if (a.fresh) {
+  if (fresh) {
     for (const auto& entry : fs::directory_iterator(run)) {
       if (entry.path().filename() != "lock") fs::remove_all(entry.path());
     }
   }
-  if (absl::Status kept = RememberConfig(run, *config); !kept.ok()) return Fail(kept);
+  if (absl::Status kept = RememberConfig(run, config); !kept.ok()) return Fail(kept);
 
-  auto supervisor = Supervisor::Start(config->resources(), runs.string(), run.string());
+  auto supervisor = Supervisor::Start(config.resources(), runs.string(), run.string());
   if (!supervisor.ok()) return Fail(supervisor.status());
-  std::fprintf(stderr, "%s: coordinator at %s, logs in %s\n", config->name().c_str(),
+  std::fprintf(stderr, "%s: coordinator at %s, logs in %s\n", config.name().c_str(),
                supervisor->coordinator_address().c_str(), (run / "logs").c_str());
 
   // The folder is the request: a second start of it finds the job that the first one submitted.
   Client client(supervisor->coordinator_address());
-  const auto job_id = client.Submit(*config, absl::StrCat("run:", run.string()));
+  const auto job_id = client.Submit(config, absl::StrCat("run:", run.string()));
   if (!job_id.ok()) {
     supervisor->Stop();
     return Fail(job_id.status());
@@ -162,14 +172,12 @@ int Run(const Arguments& a) {
   }
   supervisor->Stop();
   if (!status.ok()) return Fail(status.status());
-  if (status->state() == v1::SUCCEEDED) return results.ok() ? ShowReport(*results, run, a.json) : Fail(results.status());
+  if (status->state() == v1::SUCCEEDED) return results.ok() ? show(*results, run.string()) : Fail(results.status());
   if (status->state() == v1::FAILED) return Fail(absl::AbortedError(absl::StrCat("the job failed: ", status->error())));
   if (status->state() == v1::CANCELLED) return Fail(absl::CancelledError("the job was cancelled"));
   std::fprintf(stderr, "stopped with a checkpoint; the same command goes on from here\n");
   return 130;
 }
-
-}  // namespace
 
 void AddRun(CLI::App& app, Action& action) {
   auto a = std::make_shared<Arguments>();

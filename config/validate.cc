@@ -68,7 +68,9 @@ class Validator {
     if (policy.model().empty()) return;
     const std::filesystem::path model = policy.model();
     for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"}) {
-      Require(std::filesystem::exists(model / file), "policy.model", (model / file).string(),
+      const bool sharded = file == std::string("model.safetensors") &&
+                           std::filesystem::exists(model / "model.safetensors.index.json");
+      Require(sharded || std::filesystem::exists(model / file), "policy.model", (model / file).string(),
               " does not exist; a model directory holds config.json, model.safetensors and tokenizer.json");
     }
     std::ifstream in(model / "config.json");
@@ -187,7 +189,8 @@ class Validator {
                   (arm.name().empty() || arm.name()[0] != '.'),
               absl::StrCat(path, ".name"), "\"", arm.name(), "\" cannot name a folder; use letters, digits, '-', '_', '.'");
       Require(names.insert(arm.name()).second, absl::StrCat(path, ".name"), "\"", arm.name(), "\" is used twice");
-      Require(arm.stages_size() > 0, absl::StrCat(path, ".stages"), "missing; an arm needs at least one stage");
+      Require(arm.stages_size() > 0 || config_.arms_size() == 1, absl::StrCat(path, ".stages"),
+              "missing; an arm needs at least one stage (a job with a single arm may have none: it only measures)");
       for (int s = 0; s < arm.stages_size(); ++s) Stage(absl::StrCat(path, ".stages[", s, "]"), arm.stages(s));
     }
   }

@@ -190,7 +190,10 @@ absl::Status Apply(const JobPlan& plan, const Event& event, Step& step) {
         state.set_phase(CurriculumState::SAVE_BEFORE);
         return absl::OkStatus();
       }
-      if (state.phase() == CurriculumState::BEFORE_ROW) return BeginStage(plan, 0, step);
+      // A job whose one arm has no stages only measures its starting policy.
+      if (state.phase() == CurriculumState::BEFORE_ROW && plan.config.arms(state.arm()).stages_size() > 0) {
+        return BeginStage(plan, 0, step);
+      }
       return EndStage(plan, step);
     case Event::kCheckpointWritten:
       if (event.checkpoint_written().version() != state.version() ||

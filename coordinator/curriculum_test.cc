@@ -184,6 +184,15 @@ TEST(Curriculum, HorizonStepsCountWithinTheStage) {
   }
 }
 
+TEST(Curriculum, AnArmWithoutStagesOnlyMeasuresTheStartingPolicy) {
+  JobPlan plan = TestPlan();
+  plan.config.mutable_arms()->DeleteSubrange(1, plan.config.arms_size() - 1);
+  plan.config.mutable_arms(0)->clear_stages();
+  const auto run = RunToEnd(plan);
+  EXPECT_EQ(run.states.back().phase(), CurriculumState::DONE);
+  EXPECT_EQ(run.states.back().version(), 0);
+}
+
 TEST(Curriculum, AnEpisodeLimitEndsTheStageWithoutPlanningTooMuch) {
   JobPlan plan = TestPlan();
   v1::Advance& advance = *plan.config.mutable_arms(0)->mutable_stages(0)->mutable_advance();
