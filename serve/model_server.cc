@@ -322,8 +322,9 @@ void EngineThread::Run() {
     std::erase_if(live_, [&](Choice& choice) {
       const auto found = complete.find(choice.episode);
       const bool is_complete = found != complete.end();
-      const policy::Response* response =
-          is_complete ? found->second : engine_->running(choice.episode);
+      const policy::Response* response = is_complete              ? found->second
+                                         : choice.request->stream ? engine_->running(choice.episode)
+                                                                  : nullptr;
       if (response != nullptr) TakeNew(choice, *response, is_complete);
       if (is_complete) Leave(choice, *response);
       return is_complete;

@@ -35,6 +35,7 @@ struct GenerationRequest {
   std::vector<std::string> stop;  // none empty
   uint64_t seed = 0;              // choice c draws from RandomKey(seed).With(c)
   int top_logprobs = 0;
+  bool stream = true;  // else every choice is one piece, once it is complete: nobody is woken before
 };
 
 struct GeneratedToken {

@@ -73,6 +73,25 @@ TEST_F(ModelServerTest, AnswersEveryChoiceOfEveryPrompt) {
   }
 }
 
+TEST_F(ModelServerTest, WithoutStreamingAChoiceIsOnePiece) {
+  Start();
+  GenerationRequest request = Request("go to the red ball");
+  request.stop = {"unseen"};
+  request.n = 2;
+  request.stream = false;
+  const auto generation = Submit(request);
+  for (int left = 2; left > 0;) {
+    const auto pieces = generation->Next(absl::InfiniteFuture());
+    ASSERT_TRUE(pieces.ok()) << pieces.status();
+    for (const Piece& piece : *pieces) {
+      EXPECT_EQ(piece.text, "go to the red ball");
+      EXPECT_EQ(piece.tokens.size(), request.prompts[0].size() + 1);
+      EXPECT_TRUE(piece.finish.has_value());
+      --left;
+    }
+  }
+}
+
 TEST_F(ModelServerTest, LogprobsAreTheModelsOwnOrOfTheDraw) {
   Start();
   GenerationRequest request = Request("north");

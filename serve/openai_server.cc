@@ -96,7 +96,7 @@ class Server : public OpenAiServer {
         prompt_tokens_(metrics.Counter("sojourn_serve_prompt_tokens_total",
                                        "Prompt tokens of requests that were answered")),
         first_token_(metrics.Histogram("sojourn_serve_first_token_seconds",
-                                       "From a request's arrival to its first token",
+                                       "From a streamed request's arrival to its first token",
                                        SecondsBuckets())),
         seconds_(metrics.Histogram("sojourn_serve_request_seconds",
                                    "From a request's arrival to its answer's end",
@@ -292,6 +292,7 @@ absl::Status Server::Prepare(bool chat, std::string_view body, AnswerContext& co
   generation.stop = options.stop;
   generation.seed = options.seed.value_or(RandomBits());
   generation.top_logprobs = options.top_logprobs.value_or(0);
+  generation.stream = options.stream;
 
   context.id =
       absl::StrFormat("%s-%016x%016x", chat ? "chatcmpl" : "cmpl", RandomBits(), RandomBits());
@@ -358,8 +359,8 @@ void Server::Reply(bool chat, std::string_view body, httplib::Response& response
   answer->Begin(*std::move(generation));
   // A stream begins with its first token, so that an error before it still has a status.
   auto pieces = answer->Next();
-  if (pieces.ok()) first_token_.Observe(absl::ToDoubleSeconds(answer->age()));
   if (pieces.ok() && stream) {
+    first_token_.Observe(absl::ToDoubleSeconds(answer->age()));
     response.set_header("Cache-Control", "no-cache");
     response.set_chunked_content_provider(
         "text/event-stream",
