@@ -64,7 +64,6 @@ absl::Status AddColumn(const std::string& text, uint32_t max_turns, v1::JobConfi
   return absl::OkStatus();
 }
 
-// The configuration as a file would have it, read as one: defaults and checks are the same.
 absl::StatusOr<v1::JobConfig> MakeConfig(const Arguments& a) {
   const std::string model = fs::absolute(a.model).lexically_normal().string();
   const auto text = ReadFile(model + "/config.json");
@@ -72,7 +71,7 @@ absl::StatusOr<v1::JobConfig> MakeConfig(const Arguments& a) {
   const auto described = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!described.is_object()) return absl::InvalidArgumentError(absl::StrCat(model, "/config.json: expected a JSON object"));
   const bool single = described.value("torch_dtype", described.value("dtype", "float32")) == "float32";
-  v1::JobConfig config;
+  v1::JobConfig config = config::DefaultJobConfig();
   config.set_name("eval");
   config.set_seed(a.seed);
   config.mutable_policy()->set_model(model);
@@ -102,7 +101,7 @@ absl::StatusOr<v1::JobConfig> MakeConfig(const Arguments& a) {
   resources.set_learner_ranks(1);
   resources.set_threads(a.threads);
   resources.set_slots(a.slots);
-  return config::ParseJobConfig(config::JobConfigYaml(config), "sojourn eval");
+  return config::ResolveJobConfig(std::move(config), "sojourn eval");
 }
 
 int Show(const v1::Results& results, const Arguments& a) {

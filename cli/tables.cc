@@ -9,11 +9,6 @@
 #include "absl/strings/str_join.h"
 
 namespace sojourn::cli {
-namespace {
-
-using nlohmann::json;
-
-// Columns padded to their widest cell; the first left-aligned, the others right-aligned.
 std::string Table(const std::vector<std::vector<std::string>>& rows, bool colour) {
   std::vector<size_t> widths;
   for (const auto& row : rows) {
@@ -32,6 +27,11 @@ std::string Table(const std::vector<std::vector<std::string>>& rows, bool colour
   return out;
 }
 
+namespace {
+
+using nlohmann::json;
+
+// Columns padded to their widest cell; the first left-aligned, the others right-aligned.
 std::string ColumnName(const json& cell) {
   std::string name = absl::StrCat(cell.value("environment", ""), "/", cell.value("difficulty", 0));
   if (const std::string variant = cell.value("variant", ""); !variant.empty()) absl::StrAppend(&name, "/", variant);

@@ -4,10 +4,14 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 namespace sojourn::cli {
 
 // Per arm the transfer matrix and the continual-learning measures, then the arms side by side.
+// Columns aligned, the first to the left; the first row is the heading.
+std::string Table(const std::vector<std::vector<std::string>>& rows, bool colour);
+
 std::string ReportTables(const nlohmann::json& report, bool colour);
 
 }  // namespace sojourn::cli

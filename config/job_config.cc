@@ -110,9 +110,18 @@ void Resolve(const std::string& path, v1::JobConfig* config) {
 }  // namespace
 
 absl::StatusOr<v1::JobConfig> ParseJobConfig(const std::string& yaml, const std::string& path) {
+  v1::JobConfig config = DefaultJobConfig();
+  if (absl::Status read = ReadYaml(yaml, path, SetElementDefaults, &config); !read.ok()) return read;
+  return ResolveJobConfig(std::move(config), path);
+}
+
+v1::JobConfig DefaultJobConfig() {
   v1::JobConfig config;
   SetDefaults(&config);
-  if (absl::Status read = ReadYaml(yaml, path, SetElementDefaults, &config); !read.ok()) return read;
+  return config;
+}
+
+absl::StatusOr<v1::JobConfig> ResolveJobConfig(v1::JobConfig config, const std::string& path) {
   Resolve(path, &config);
   if (absl::Status valid = ValidateJobConfig(config); !valid.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ":\n", valid.message()));

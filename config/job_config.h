@@ -17,6 +17,10 @@ absl::StatusOr<v1::JobConfig> LoadJobConfig(const std::string& path);
 // The same from text; `path` is for messages and as the base of relative paths.
 absl::StatusOr<v1::JobConfig> ParseJobConfig(const std::string& yaml, const std::string& path);
 
+// What a file that says nothing has; and what is done with what a file says: resolved and validated.
+v1::JobConfig DefaultJobConfig();
+absl::StatusOr<v1::JobConfig> ResolveJobConfig(v1::JobConfig config, const std::string& path);
+
 // What can be said against a resolved configuration: impossible values, unknown names, and settings that
 // could only deadlock or never learn. Reads the model's config.json when it is there.
 absl::Status ValidateJobConfig(const v1::JobConfig& config);

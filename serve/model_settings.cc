@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/files.h"
 #include "serve/chat_prompt.h"
+#include "policy/text_files.h"
 
 namespace sojourn::serve {
 namespace {
@@ -46,8 +47,30 @@ std::string TemplateOf(const json& config) {
 
 }  // namespace
 
+namespace {
+
+// A GGUF file's metadata say all there is.
+absl::StatusOr<ModelSettings> FromGguf(const std::string& path, const policy::Tokenizer& tokenizer) {
+  const auto source = policy::LoadChatSource(path, tokenizer);
+  if (!source.ok()) return source.status();
+  ModelSettings settings;
+  settings.chat_template = source->chat_template;
+  settings.bos = source->variables.value("bos_token", "");
+  settings.eos = source->variables.value("eos_token", "");
+  settings.eos_tokens = source->stop_tokens;
+  const int32_t end = tokenizer.SpecialId("<|im_end|>");
+  if (settings.chat_template.empty() && end >= 0) settings.chat_template = kChatMl;
+  if (end >= 0 && std::find(settings.eos_tokens.begin(), settings.eos_tokens.end(), end) == settings.eos_tokens.end()) {
+    settings.eos_tokens.push_back(end);
+  }
+  return settings;
+}
+
+}  // namespace
+
 absl::StatusOr<ModelSettings> ReadModelSettings(const std::string& directory,
                                                 const policy::Tokenizer& tokenizer) {
+  if (policy::IsGguf(directory)) return FromGguf(directory, tokenizer);
   const auto config = ReadObject(directory + "/config.json"),
              generation = ReadObject(directory + "/generation_config.json"),
              texts = ReadObject(directory + "/tokenizer_config.json");

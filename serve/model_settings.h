@@ -23,7 +23,7 @@ struct ModelSettings {
   policy::SamplingParameters sampling;  // generation_config.json's; greedy when it does not sample
 };
 
-// Files that are absent say nothing; DataLoss names one that is malformed.
+// `directory` may be a GGUF file. Files that are absent say nothing; DataLoss names one that is malformed.
 absl::StatusOr<ModelSettings> ReadModelSettings(const std::string& directory,
                                                 const policy::Tokenizer& tokenizer);
 
