@@ -14,7 +14,7 @@ namespace {
 constexpr char kMeta[] = "\xE2\x96\x81";  // U+2581, sentencepiece's space
 constexpr size_t kFewSymbols = 24;        // looking at all pairs is then faster than a heap
 constexpr size_t kLongestKept = 64;       // bytes of a word that is worth keeping
-constexpr size_t kMostKept = 1 << 15;     // words
+constexpr size_t kMostKept = 1 << 16;     // words
 
 bool BeginsWithMeta(std::string_view token) { return token.substr(0, 3) == kMeta; }
 bool EndsWithMeta(std::string_view token) {
