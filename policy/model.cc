@@ -201,21 +201,24 @@ Weights Model::MergedWeights() const {
 
 // x [n, in] through the weights `names`, side by side.
 Tensor Model::Project(const Tensor& x, const std::vector<std::string>& names) const {
-  std::vector<Tensor> weights, deltas;
+  std::vector<Tensor> weights;
   bool adapted = false;
   for (const std::string& name : names) {
     weights.push_back(weights_.at(name));
-    const auto adapter = adapters_.find(name);
-    if (adapter == adapters_.end()) {
-      deltas.push_back(torch::zeros({x.size(0), weights.back().size(0)}, x.options()));
-      continue;
-    }
-    adapted = true;
-    const auto& [a, b, scale] = adapter->second;
-    deltas.push_back(torch::mm(torch::mm(x, a.t()), b.t()) * scale);
+    adapted = adapted || adapters_.contains(name);
   }
   const Tensor y = torch::mm(x, (weights.size() == 1 ? weights[0] : torch::cat(weights)).t());
   if (!adapted) return y;
+  std::vector<Tensor> deltas;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto adapter = adapters_.find(names[i]);
+    if (adapter == adapters_.end()) {
+      deltas.push_back(torch::zeros({x.size(0), weights[i].size(0)}, x.options()));
+    } else {
+      const auto& [a, b, scale] = adapter->second;
+      deltas.push_back(torch::mm(torch::mm(x, a.t()), b.t()) * scale);
+    }
+  }
   return y + (deltas.size() == 1 ? deltas[0] : torch::cat(deltas, 1));
 }
 
