@@ -82,7 +82,8 @@ TEST(Trainer, RoundedWeightsAndAdaptersLearnToo) {
         auto result = trainer->Update(Play(trainer->Policy(), config, update));
         ASSERT_TRUE(result.ok()) << result.status();
         if (update >= 115) last += result->metrics.reward() / 5;
-        EXPECT_LT(result->metrics.logprob_difference(), rounded ? 0.05 : 1e-5);
+        // Adapters are merged into rounded weights for playing, and stand beside them in training.
+        EXPECT_LT(result->metrics.logprob_difference(), rounded ? 0.2 : 1e-5);
       }
       EXPECT_GT(last, rank > 0 ? 0.6 : 0.85) << "bfloat16 " << rounded << ", rank " << rank;
     }
