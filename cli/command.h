@@ -18,7 +18,7 @@ void AddPlay(CLI::App& app, Action& action);         // play.cc
 void AddConformance(CLI::App& app, Action& action);  // conformance.cc
 void AddEval(CLI::App& app, Action& action);         // eval.cc
 void AddSft(CLI::App& app, Action& action);          // sft.cc
-void AddServeModel(CLI::App& app, Action& action);   // serve_model.cc
+void AddPrograms(CLI::App& app, Action& action);     // programs.cc: serve-model, export
 
 // Prints `sojourn: MESSAGE` to standard error; returns 1.
 int Fail(const absl::Status& status);

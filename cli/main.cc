@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
   sojourn::cli::AddConformance(app, action);
   sojourn::cli::AddEval(app, action);
   sojourn::cli::AddSft(app, action);
-  sojourn::cli::AddServeModel(app, action);
+  sojourn::cli::AddPrograms(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -104,9 +104,11 @@ absl::Status SaveModel(const std::string& directory, const Model& model,
       !written.ok()) {
     return written;
   }
-  if (!tokenizer_from.empty()) {
+  if (IsGguf(tokenizer_from)) {
+    if (absl::Status written = ExportTextFiles(tokenizer_from, directory); !written.ok()) return written;
+  } else if (!tokenizer_from.empty()) {
     for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                             "generation_config.json"}) {
+                             "generation_config.json", "chat_template.jinja"}) {
       const std::string from = absl::StrCat(tokenizer_from, "/", name),
                         to = absl::StrCat(directory, "/", name);
       std::error_code ignored;

@@ -16,9 +16,9 @@ namespace sojourn::policy {
 // InvalidArgument, NotFound or DataLoss name the file and the fault.
 absl::StatusOr<Model> LoadModel(const std::string& directory,
                                 std::optional<torch::ScalarType> type = torch::kFloat);
-// Writes config.json, model.safetensors in the weights' type, and copies tokenizer.json, and tokenizer_config.json,
-// special_tokens_map.json and generation_config.json where they are, from the folder
-// `tokenizer_from` (empty: none).
+// Writes config.json, model.safetensors in the weights' type, and from `tokenizer_from` (a directory or a GGUF
+// file; empty: none) tokenizer.json, and tokenizer_config.json, special_tokens_map.json,
+// generation_config.json and chat_template.jinja where they are.
 absl::Status SaveModel(const std::string& directory, const Model& model,
                        const std::string& tokenizer_from);
 

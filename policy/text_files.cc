@@ -1,16 +1,19 @@
 #include "policy/text_files.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/files.h"
 #include "policy/gguf_keys.h"
+#include "policy/tokenizer_parts.h"
 
 namespace sojourn::policy {
 namespace {
 
-absl::StatusOr<std::unique_ptr<Tokenizer>> LoadGgufTokenizer(const std::string& path) {
+absl::StatusOr<TokenizerParts> ReadGgufParts(const std::string& path) {
   auto file = GgufFile::Open(path);
   if (!file.ok()) return file.status();
   GgufKeys keys(**file);
@@ -38,7 +41,13 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadGgufTokenizer(const std::string& 
   parts.add_eos = keys.Get<bool>("tokenizer.ggml.add_eos_token", false);
   parts.add_space_prefix = keys.Get<bool>("tokenizer.ggml.add_space_prefix", true);
   if (!keys.status().ok()) return keys.status();
-  auto tokenizer = Tokenizer::FromParts(std::move(parts));
+  return parts;
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> LoadGgufTokenizer(const std::string& path) {
+  auto parts = ReadGgufParts(path);
+  if (!parts.ok()) return parts.status();
+  auto tokenizer = Tokenizer::FromParts(*std::move(parts));
   if (!tokenizer.ok()) {
     return absl::Status(tokenizer.status().code(), absl::StrCat(path, ": ", tokenizer.status().message()));
   }
@@ -74,6 +83,37 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& path
 
 absl::StatusOr<ChatSource> LoadChatSource(const std::string& path, const Tokenizer& tokenizer) {
   return IsGguf(path) ? LoadGgufChatSource(path, tokenizer) : ReadChatSource(path, tokenizer);
+}
+
+absl::Status ExportTextFiles(const std::string& path, const std::string& directory) {
+  auto parts = ReadGgufParts(path);
+  if (!parts.ok()) return parts.status();
+  auto tokenizer = TokenizerJson(*parts);
+  if (!tokenizer.ok()) return tokenizer.status();
+  const auto loaded = Tokenizer::FromParts(*parts);
+  if (!loaded.ok()) return loaded.status();
+  const auto source = LoadGgufChatSource(path, **loaded);
+  if (!source.ok()) return source.status();
+  nlohmann::ordered_json whole = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}};
+  whole.update(nlohmann::ordered_json::parse(tokenizer->dump()));
+  nlohmann::ordered_json settings = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                     {"clean_up_tokenization_spaces", false}};
+  nlohmann::ordered_json generation = nlohmann::ordered_json::object();
+  for (const char* name : {"bos_token", "eos_token"}) {
+    if (source->variables.contains(name)) settings[name] = source->variables[name];
+  }
+  if (parts->bos_id >= 0) generation["bos_token_id"] = parts->bos_id;
+  if (parts->eos_id >= 0) generation["eos_token_id"] = parts->eos_id;
+  const std::pair<const char*, std::string> files[] = {{"tokenizer.json", whole.dump() + "\n"},
+                                                       {"tokenizer_config.json", settings.dump(2) + "\n"},
+                                                       {"generation_config.json", generation.dump(2) + "\n"},
+                                                       {"chat_template.jinja", source->chat_template}};
+  for (const auto& [name, text] : files) {
+    if (text.empty()) continue;
+    absl::Status written = WriteFileAtomically(absl::StrCat(directory, "/", name), text);
+    if (!written.ok()) return written;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace sojourn::policy

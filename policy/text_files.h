@@ -17,6 +17,9 @@ bool IsGguf(const std::string& path);  // by its name
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& path);
 absl::StatusOr<ChatSource> LoadChatSource(const std::string& path, const Tokenizer& tokenizer);
 
+// Writes a GGUF file's tokenizer, chat template and token ids as a Hugging Face directory has them.
+absl::Status ExportTextFiles(const std::string& gguf_path, const std::string& directory);
+
 }  // namespace sojourn::policy
 
 #endif  // SOJOURN_POLICY_TEXT_FILES_H_

@@ -68,11 +68,14 @@ absl::StatusOr<Json> ByteLevel(const TokenizerParts& parts) {
                      {"invert", false}});
   }
   steps.push_back(
-      {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", pre->byte_level_pattern}});
+      {{"type", "ByteLevel"},
+       {"add_prefix_space", false},
+       {"trim_offsets", true},
+       {"use_regex", pre->byte_level_pattern}});
   Json json;
   if (pre->nfc) json["normalizer"] = {{"type", "NFC"}};
   json["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
-  json["decoder"] = {{"type", "ByteLevel"}};
+  json["decoder"] = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
   json["model"] = {{"type", "BPE"}, {"ignore_merges", pre->ignore_merges}};
   json["model"]["merges"] = parts.merges;
   return json;
@@ -151,6 +154,9 @@ absl::StatusOr<Json> TokenizerJson(TokenizerParts parts) {
     if (type != kControl && type != kUserDefined && type != kUnknown) continue;
     added.push_back({{"id", id},
                      {"content", parts.tokens[id]},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
                      {"normalized", false},
                      {"special", type != kUserDefined}});
   }
@@ -164,15 +170,17 @@ absl::StatusOr<Json> TokenizerJson(TokenizerParts parts) {
       return absl::InvalidArgumentError(absl::StrCat("tokenizer.ggml.", name, "_token_id: ", id,
                                                      " is no token, but is to be added"));
     }
-    single.push_back({{"SpecialToken", {{"id", name}}}});
-    special[name] = {{"ids", Json::array({id})}};
+    single.push_back({{"SpecialToken", {{"id", parts.tokens[id]}, {"type_id", 0}}}});
+    special[parts.tokens[id]] = {
+        {"id", parts.tokens[id]}, {"ids", Json::array({id})}, {"tokens", Json::array({parts.tokens[id]})}};
     return absl::OkStatus();
   };
   if (absl::Status s = add(parts.add_bos, parts.bos_id, "bos"); !s.ok()) return s;
-  single.push_back({{"Sequence", {{"id", "A"}}}});
+  single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
   if (absl::Status s = add(parts.add_eos, parts.eos_id, "eos"); !s.ok()) return s;
   (*json)["post_processor"] = {{"type", "TemplateProcessing"},
-                               {"single", std::move(single)},
+                               {"single", single},
+                               {"pair", single},
                                {"special_tokens", std::move(special)}};
   return json;
 }
