@@ -70,7 +70,12 @@ absl::StatusOr<v1::JobConfig> MakeConfig(const Arguments& a) {
   if (!text.ok()) return text.status();
   const auto described = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!described.is_object()) return absl::InvalidArgumentError(absl::StrCat(model, "/config.json: expected a JSON object"));
-  const bool single = described.value("torch_dtype", described.value("dtype", "float32")) == "float32";
+  const auto text_of = [&](const char* name) {
+    const auto found = described.find(name);
+    return found != described.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  const std::string stored = text_of("torch_dtype").empty() ? text_of("dtype") : text_of("torch_dtype");
+  const bool single = stored.empty() || stored == "float32";
   v1::JobConfig config = config::DefaultJobConfig();
   config.set_name("eval");
   config.set_seed(a.seed);
@@ -78,7 +83,9 @@ absl::StatusOr<v1::JobConfig> MakeConfig(const Arguments& a) {
   config.mutable_policy()->set_dtype(single ? "float32" : "bfloat16");
   config.mutable_policy()->set_rollout_weights(a.weights.empty() ? config.policy().dtype() : a.weights);
   config.mutable_policy()->set_instructions(a.instructions);
-  const uint32_t positions = described.value("max_position_embeddings", 2048);
+  const auto longest = described.find("max_position_embeddings");
+  const uint32_t positions =
+      longest != described.end() && longest->is_number_unsigned() ? longest->get<uint32_t>() : 2048;
   config.mutable_policy()->set_max_context_tokens(a.context > 0 ? a.context : std::min(positions, 4096u));
   v1::Rollout& rollout = *config.mutable_rollout();
   rollout.set_group_size(2);
@@ -138,7 +145,8 @@ int Eval(const Arguments& a) {
   std::string folder = (fs::temp_directory_path() / "sojourn-eval-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) return Fail(absl::ErrnoToStatus(errno, absl::StrCat("making ", folder)));
   const int status = RunJob(*config, folder, /*fresh=*/false,
-                            [&](const v1::Results& results, const std::string&) { return Show(results, a); });
+                            [&](const v1::Results& results, const std::string&) { return Show(results, a); },
+                            "stopped; nothing is kept of it");
   std::error_code ignored;
   if (status == 0 || status == 130) fs::remove_all(folder, ignored);   // else its logs may say why
   return status;

@@ -40,5 +40,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return action();
+  try {
+    return action();
+  } catch (const std::exception& fault) {  // of the standard library: a file system's, or no memory left
+    return sojourn::cli::Fail(absl::InternalError(fault.what()));
+  }
 }

@@ -101,7 +101,7 @@ absl::StatusOr<std::unique_ptr<Player>> MakePlayer(const Arguments& a) {
     const bool prompt = !a.json && isatty(0) != 0 && isatty(1) != 0;
     return NewPerson(0, stdout, a.json, prompt ? "> " : "");
   }
-  if (!std::filesystem::exists(a.model)) {
+  if (std::error_code ignored; !std::filesystem::exists(a.model, ignored)) {
     return absl::NotFoundError(absl::StrCat("--model: ", a.model,
                                             " does not exist; it must be a model directory "
                                             "(config.json, model.safetensors, tokenizer.json) or "

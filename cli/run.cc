@@ -127,20 +127,27 @@ int Run(const Arguments& a) {
   }
   return RunJob(*config, a.runs, a.fresh, [&](const v1::Results& results, const std::string& run) {
     return ShowReport(results, run, a.json);
-  });
+  }, "stopped with a checkpoint; the same command goes on from here");
 }
 
 }  // namespace
 
 int RunJob(const v1::JobConfig& config, const std::string& runs_directory, bool fresh,
-           const std::function<int(const v1::Results&, const std::string& run)>& show) {
+           const std::function<int(const v1::Results&, const std::string& run)>& show, const char* interrupted) {
   const fs::path runs = fs::absolute(runs_directory).lexically_normal();
   const fs::path run = runs / config.name();
   const auto lock = LockRun(run);
   if (!lock.ok()) return Fail(lock.status());
   if (fresh) {
+    std::error_code error;
+    const bool is_run = fs::exists(run / "config.yaml", error) && fs::exists(run / "coordinator", error);
     for (const auto& entry : fs::directory_iterator(run)) {
-      if (entry.path().filename() != "lock") fs::remove_all(entry.path());
+      if (entry.path().filename() == "lock") continue;
+      if (!is_run) {
+        return Fail(absl::FailedPreconditionError(absl::StrCat(
+            run.string(), " is no run's folder (it has no config.yaml and coordinator/): --fresh will not empty it")));
+      }
+      fs::remove_all(entry.path());
     }
   }
   if (absl::Status kept = RememberConfig(run, config); !kept.ok()) return Fail(kept);
@@ -174,8 +181,8 @@ int RunJob(const v1::JobConfig& config, const std::string& runs_directory, bool 
   if (!status.ok()) return Fail(status.status());
   if (status->state() == v1::SUCCEEDED) return results.ok() ? show(*results, run.string()) : Fail(results.status());
   if (status->state() == v1::FAILED) return Fail(absl::AbortedError(absl::StrCat("the job failed: ", status->error())));
-  if (status->state() == v1::CANCELLED) return Fail(absl::CancelledError("the job was cancelled"));
-  std::fprintf(stderr, "stopped with a checkpoint; the same command goes on from here\n");
+  if (status->state() == v1::CANCELLED) return Fail(absl::CancelledError("the job was cancelled; --fresh begins it anew"));
+  std::fprintf(stderr, "%s\n", interrupted);
   return 130;
 }
 

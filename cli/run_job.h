@@ -11,9 +11,9 @@ namespace sojourn::cli {
 
 // Starts the processes, submits `config` (resolved and valid), shows progress on standard error, and when the
 // job has succeeded calls `show` with the run's folder, RUNS_DIRECTORY/NAME. Returns the exit status; 130 when
-// it was interrupted.
+// it was interrupted, after saying `interrupted`.
 int RunJob(const v1::JobConfig& config, const std::string& runs_directory, bool fresh,
-           const std::function<int(const v1::Results&, const std::string& run)>& show);
+           const std::function<int(const v1::Results&, const std::string& run)>& show, const char* interrupted);
 
 }  // namespace sojourn::cli
 

@@ -67,10 +67,11 @@ class Validator {
     }
     if (policy.model().empty()) return;
     const std::filesystem::path model = policy.model();
+    std::error_code ignored;  // a path that cannot be looked at is as good as none
     for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"}) {
       const bool sharded = file == std::string("model.safetensors") &&
-                           std::filesystem::exists(model / "model.safetensors.index.json");
-      Require(sharded || std::filesystem::exists(model / file), "policy.model", (model / file).string(),
+                           std::filesystem::exists(model / "model.safetensors.index.json", ignored);
+      Require(sharded || std::filesystem::exists(model / file, ignored), "policy.model", (model / file).string(),
               " does not exist; a model directory holds config.json, model.safetensors and tokenizer.json");
     }
     std::ifstream in(model / "config.json");
@@ -184,6 +185,7 @@ class Validator {
       const v1::Arm& arm = config_.arms(i);
       const std::string path = absl::StrCat("arms[", i, "]");
       Require(!arm.name().empty(), absl::StrCat(path, ".name"), "missing");
+      Require(arm.name().size() <= 100, absl::StrCat(path, ".name"), "must be at most 100 letters: it names a folder");
       Require(arm.name().find_first_not_of(
                   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == std::string::npos &&
                   (arm.name().empty() || arm.name()[0] != '.'),
@@ -242,6 +244,10 @@ class Validator {
     Require(e.tasks() >= 1, "evaluation.tasks", "must be at least 1");
     Require(e.episodes_per_task() >= 1 && e.episodes_per_task() <= 1024, "evaluation.episodes_per_task",
             "must be from 1 to 1024");
+    constexpr uint64_t kMostEpisodes = 1'000'000;   // of a row: all its groups are held at once
+    const uint64_t episodes = uint64_t{e.tasks()} * e.cells_size() * (e.episodes_per_task() + (e.greedy() ? 1 : 0));
+    Require(episodes <= kMostEpisodes, "evaluation.tasks", "a row would take ", episodes, " episodes, at most ",
+            kMostEpisodes, " are possible; ask for fewer tasks");
     std::set<std::string> columns;
     for (int i = 0; i < e.cells_size(); ++i) {
       const v1::EvaluationCell& cell = e.cells(i);

@@ -1,5 +1,7 @@
 #include "coordinator/service.h"
 
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -83,7 +85,7 @@ class ServiceTest : public ::testing::Test {
     EXPECT_TRUE(reader->Finish().ok());
   }
 
-  const std::string folder_ = ::testing::TempDir() + "sojourn_service_" +
+  const std::string folder_ = ::testing::TempDir() + "sojourn_service_" + std::to_string(getpid()) + "_" +
                               ::testing::UnitTest::GetInstance()->current_test_info()->name();
   Metrics metrics_;
   std::unique_ptr<Coordinator> coordinator_;
