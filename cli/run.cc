@@ -157,9 +157,9 @@ int RunJob(const v1::JobConfig& config, const std::string& runs_directory, bool 
   std::fprintf(stderr, "%s: coordinator at %s, logs in %s\n", config.name().c_str(),
                supervisor->coordinator_address().c_str(), (run / "logs").c_str());
 
-  // The folder is the request: a second start of it finds the job that the first one submitted.
+  // The folder, wherever it was moved, holds one job: a second start of it finds what the first one submitted.
   Client client(supervisor->coordinator_address());
-  const auto job_id = client.Submit(config, absl::StrCat("run:", run.string()));
+  const auto job_id = client.Submit(config, "run");
   if (!job_id.ok()) {
     supervisor->Stop();
     return Fail(job_id.status());

@@ -16,7 +16,7 @@
 namespace sojourn::cli {
 namespace {
 
-constexpr absl::Duration kQuick = absl::Seconds(5);
+constexpr absl::Duration kQuick = absl::Seconds(60);
 constexpr int kMostQuickDeaths = 6;
 constexpr absl::Duration kStartDeadline = absl::Seconds(30);
 

@@ -86,6 +86,9 @@ absl::Status Coordinator::Restore() {
   auto jobs = store_->LoadJobs();
   if (!jobs.ok()) return jobs.status();
   jobs_.assign(jobs->begin(), jobs->end());
+  for (StoredJob& job : jobs_) {  // the folder may have been moved meanwhile
+    job.run_directory = absl::StrCat(options_.runs_directory, "/", job.plan.job_id);
+  }
   for (StoredJob& job : jobs_) {
     const bool paused =
         job.state == v1::PAUSED && job.curriculum.phase() != CurriculumState::NOT_STARTED;

@@ -245,8 +245,12 @@ absl::Status ArmRun::OpenJournal() {
   options.groups_per_update = config().rollout().groups_per_update();
   options.max_staleness = config().rollout().max_staleness();
   options.first_update = trainer_->version();
-  options.behind_updates =
-      train_.version() > trainer_->version() ? train_.version() - trainer_->version() : 0;
+  // What the coordinator has counted, and what it counts yet of reports that were on their way: those of updates
+  // since the checkpoint before the last, should the last be broken.
+  options.behind_updates = 2 * options_.checkpoint_every;
+  if (train_.version() > trainer_->version()) {
+    options.behind_updates += train_.version() - trainer_->version();
+  }
   options.validate = [config = config(),
                       model = trainer_->model_config()](const v1::Trajectory& trajectory) {
     return ValidateTrajectory(trajectory, config, model);

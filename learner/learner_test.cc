@@ -229,6 +229,7 @@ class FakeFleet : public v1::FleetService::CallbackService {
       if (learners_.size() == ranks_) {
         v1::CoordinatorToLearner answer;
         train_.set_generation(++generation_);
+        train_.set_version(consumed_);
         train_.clear_collective_addresses();
         for (uint32_t r = 0; r < ranks_; ++r) {
           train_.add_collective_addresses(generation_ == unreachable_generation_

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "common/files.h"
 #include "policy/model_files.h"
+#include "policy/text_files.h"
 #include "sft/demonstrations.h"
 #include "sft/sequences.h"
 #include "sft/sft_config.h"
@@ -88,16 +89,20 @@ absl::Status Run(const std::string& config_path, const std::string& out) {
   auto demonstrator = Demonstrator::Create(*config);
   if (!demonstrator.ok()) return demonstrator.status();
 
-  std::string tokenizer_folder = config->from();
-  if (config->from().empty()) {
-    tokenizer_folder = out;
-    const auto json = NewTokenizer(*config, **demonstrator);
+  // Nothing is written before training is over: `out` may hold another model.
+  const bool fresh = config->from().empty();
+  std::string new_tokenizer;
+  if (fresh) {
+    auto json = NewTokenizer(*config, **demonstrator);
     if (!json.ok()) return json.status();
-    if (absl::Status s = WriteFileAtomically((std::filesystem::path(out) / "tokenizer.json").string(), *json); !s.ok()) return s;
+    new_tokenizer = *std::move(json);
   }
-  const auto tokenizer = policy::Tokenizer::Load((std::filesystem::path(tokenizer_folder) / "tokenizer.json").string());
+  const auto tokenizer = fresh ? policy::Tokenizer::Parse(new_tokenizer, "the new tokenizer")
+                               : policy::LoadTokenizer(config->from());
   if (!tokenizer.ok()) return tokenizer.status();
-  const auto chat = policy::ChatFormat::Load(**tokenizer, tokenizer_folder);
+  const auto source = fresh ? absl::StatusOr<policy::ChatSource>(policy::ChatSource()) : policy::LoadChatSource(config->from(), **tokenizer);
+  if (!source.ok()) return source.status();
+  const auto chat = policy::ChatFormat::Create(**tokenizer, *source);
   if (!chat.ok()) return chat.status();
   auto model = config->from().empty() ? NewModel(*config, (*tokenizer)->vocab_size()) : policy::LoadModel(config->from());
   if (!model.ok()) return model.status();
@@ -123,7 +128,11 @@ absl::Status Run(const std::string& config_path, const std::string& out) {
     }
   });
   if (!trained.ok()) return trained;
-  if (absl::Status saved = policy::SaveModel(out, *model, tokenizer_folder); !saved.ok()) return saved;
+  if (fresh) {
+    const std::string path = (std::filesystem::path(out) / "tokenizer.json").string();
+    if (absl::Status written = WriteFileAtomically(path, new_tokenizer); !written.ok()) return written;
+  }
+  if (absl::Status saved = policy::SaveModel(out, *model, fresh ? out : config->from()); !saved.ok()) return saved;
   int64_t parameters = 0;
   for (const auto& [name, tensor] : model->weights()) parameters += tensor.numel();
   std::fprintf(stderr, "%s: %lld parameters, vocabulary %lld, loss %.3f\n", out.c_str(), static_cast<long long>(parameters),
