@@ -45,6 +45,8 @@ struct Turn {
   bool done = false;          // the episode is over; Step must not be called again
   bool success = false;       // the task's goal was reached (implies done)
   bool invalid_action = false;  // the last action was not understood or not possible; the state is unchanged
+  double progress = 0;        // how much of the task is done, 0 to 1, where the original has partial credit;
+                              // elsewhere 1 on success, else 0
 };
 
 // One player's seat: plays tasks one after another.
@@ -111,6 +113,18 @@ class Environment {
   virtual std::unique_ptr<Instance> NewInstance() const = 0;
 };
 
+// What a folder of an environment's real data holds. A broken file is a fault that names its place; the
+// others still load.
+struct DataReport {
+  struct Found {
+    std::string what;   // "games of valid_seen"
+    int64_t count = 0;  // usable ones
+    std::string gain;   // what the environment can do with them
+  };
+  std::vector<Found> found;
+  std::vector<std::string> faults;  // "PATH:LINE: what is wrong; what to do"
+};
+
 // --- registry -------------------------------------------------------------------------------------
 // Each environment's folder registers itself in envs/registry.cc, the only place that lists them.
 
@@ -123,6 +137,10 @@ absl::StatusOr<const Spec*> FindSpec(std::string_view name);
 // Makes an environment. NotFound as FindSpec; InvalidArgument for an unknown option (with a
 // suggestion) or an impossible value (with what is possible).
 absl::StatusOr<std::unique_ptr<Environment>> Make(std::string_view name, const Options& options = {});
+
+// What `directory` holds for each environment that can use it, by environment. The same folder is given to
+// the environments as option "data". NotFound when there is no such directory.
+absl::StatusOr<std::map<std::string, DataReport>> CheckData(const std::string& directory);
 
 }  // namespace sojourn::envs
 

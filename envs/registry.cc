@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -13,11 +14,12 @@ namespace {
 struct Entry {
   const Spec& (*spec)();
   absl::StatusOr<std::unique_ptr<Environment>> (*make)(const Options&);
+  DataReport (*check_data)(const std::string& directory);  // null: needs no data
 };
 
 constexpr Entry kEntries[] = {
-    {BabyAISpec, MakeBabyAI},
-    {TextCraftSpec, MakeTextCraft},
+    {BabyAISpec, MakeBabyAI, nullptr},
+    {TextCraftSpec, MakeTextCraft, nullptr},
 };
 
 absl::StatusOr<const Entry*> FindEntry(std::string_view name) {
@@ -58,6 +60,18 @@ absl::StatusOr<std::unique_ptr<Environment>> Make(std::string_view name, const O
   if (environment.ok()) return environment;
   return absl::Status(environment.status().code(),
                       absl::StrCat(name, ": ", environment.status().message()));
+}
+
+absl::StatusOr<std::map<std::string, DataReport>> CheckData(const std::string& directory) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(directory, error)) {
+    return absl::NotFoundError(absl::StrCat(directory, ": no such directory"));
+  }
+  std::map<std::string, DataReport> reports;
+  for (const Entry& entry : kEntries) {
+    if (entry.check_data != nullptr) reports[entry.spec().name] = entry.check_data(directory);
+  }
+  return reports;
 }
 
 }  // namespace sojourn::envs

@@ -141,6 +141,7 @@ class BabyAIInstance : public Instance {
     if (answer != AgentGymBabyAI::Answer::kPlayed) return turn;
     const babyai::StepOutcome& outcome = game_.outcome();
     turn.success = outcome.terminated && outcome.reward > 0;
+    turn.progress = turn.success ? 1 : 0;
     turn.done = turn.success || game_.grid().step_count() >= game_.grid().max_steps();
     turn.reward = !settings_.reward_is_success ? outcome.reward : turn.success ? 1 : 0;
     playing_ = !turn.done;

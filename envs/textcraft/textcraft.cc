@@ -130,6 +130,7 @@ class TextCraftInstance : public Instance {
     turn.observation = std::move(reply->observation);
     turn.invalid_action = reply->refused;
     turn.done = turn.success = reply->done;
+    turn.progress = turn.success ? 1 : 0;
     turn.reward = reply->done ? 1 : 0;
     is_playing_ = !reply->done;
     return turn;
