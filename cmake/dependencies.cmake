@@ -31,10 +31,12 @@ if(NOT EXISTS ${LIBTORCH}/lib/libtorch_cpu.so)
 endif()
 add_library(libtorch INTERFACE)
 target_compile_options(libtorch INTERFACE
+  -fopenmp  # without it at::parallel_for, which its headers define, is a plain loop in our own code
   "SHELL:-idirafter ${LIBTORCH}/include" "SHELL:-idirafter ${LIBTORCH}/include/torch/csrc/api/include")
 # gRPC's flags define NOMINMAX; defined everywhere, one precompiled header serves with and without gRPC.
 target_compile_definitions(libtorch INTERFACE NOMINMAX)
-target_link_libraries(libtorch INTERFACE ${LIBTORCH}/lib/libtorch_cpu.so ${LIBTORCH}/lib/libc10.so)
+target_link_libraries(libtorch INTERFACE ${LIBTORCH}/lib/libtorch_cpu.so ${LIBTORCH}/lib/libc10.so
+  ${LIBTORCH}/lib/libgomp.so.1)
 target_link_options(libtorch INTERFACE
   -Wl,-rpath,${LIBTORCH}/lib -Wl,-rpath-link,${LIBTORCH}/../nvidia/cu13/lib)
 

@@ -1,6 +1,7 @@
 #include "learner/optimizer_kernels.h"
 
 #include <cmath>
+#include <cstring>
 
 namespace sojourn::learner {
 
@@ -12,6 +13,15 @@ void TakeAdamWStep(const AdamWStep& step, int64_t count, const float* __restrict
     first[i] = beta1 * first[i] + (1 - beta1) * g;
     second[i] = beta2 * second[i] + (1 - beta2) * g * g;
     weight[i] = keep * weight[i] - rate * first[i] / (std::sqrt(second[i] * inverse2) + epsilon);
+  }
+}
+
+void AddBFloat16(int64_t count, const uint16_t* __restrict values, float* __restrict sums) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t bits = static_cast<uint32_t>(values[i]) << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    sums[i] += value;
   }
 }
 

@@ -17,6 +17,9 @@ struct AdamWStep {
 void TakeAdamWStep(const AdamWStep& step, int64_t count, const float* gradient, float* weight,
                    float* first, float* second);
 
+// sums += values, given as the upper halves of floats.
+void AddBFloat16(int64_t count, const uint16_t* values, float* sums);
+
 double SumOfSquares(int64_t count, const float* values);
 
 }  // namespace sojourn::learner

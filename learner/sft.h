@@ -1,4 +1,4 @@
-// Supervised training from scratch: the warm start that gives a small policy something to improve.
+// Supervised training: the warm start that gives a policy something to improve.
 #ifndef SOJOURN_LEARNER_SFT_H_
 #define SOJOURN_LEARNER_SFT_H_
 
@@ -8,13 +8,12 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "policy/model.h"
+#include "learner/trainable.h"
 
 namespace sojourn::learner {
 
-// weights[i] is the cross-entropy's weight at predicting tokens[i] from those before it: 1 on what
-// the policy should say, 0 elsewhere (where lm_weight counts instead). The first token is never
-// predicted.
+// weights[i] is the cross-entropy's weight at predicting tokens[i] from those before it. The first
+// token is never predicted.
 struct SupervisedSequence {
   std::vector<int32_t> tokens;
   std::vector<float> weights;
@@ -23,11 +22,13 @@ struct SupervisedSequence {
 struct SupervisedOptions {
   uint32_t steps = 1600;
   uint32_t tokens_per_step = 2560;    // a step takes whole sequences until it has this many
-  double muon_learning_rate = 0.02;   // of matrices
+  uint32_t microbatch_tokens = 8192;  // of a step, in one forward and backward pass
+  double muon_learning_rate = 0.02;   // of matrices; 0: AdamW steps them too
   double adamw_learning_rate = 3e-3;  // of embeddings and norms
-  double lm_weight = 0.5;  // least weight of any token: learns the language of observations too
+  uint32_t warmup_steps = 0;          // over which the rates rise from 0
   double decay_fraction = 0.4;     // of the steps: the last ones, over which the rates fall to 0
   double max_gradient_norm = 1.0;  // 0: no clipping
+  bool recompute_activations = false;  // less memory, a third more work
   uint64_t seed = 0;               // keys the order of the sequences
 };
 
@@ -37,9 +38,10 @@ struct SupervisedProgress {
   uint64_t tokens = 0;  // read so far
 };
 
-// Trains `model`'s weights (fp32) in place. Every epoch shuffles the data anew; the same inputs
-// give the same weights at one thread. InvalidArgument names the sequence at fault.
-absl::Status TrainSupervised(policy::Model& model, absl::Span<const SupervisedSequence> data,
+// Trains the parameters in place. Every epoch shuffles the data anew; the same inputs give the same
+// parameters at one thread. What sequences of a pass begin with alike (instructions, say) is read
+// once for all of them. InvalidArgument names the sequence at fault.
+absl::Status TrainSupervised(Trainable& trainable, absl::Span<const SupervisedSequence> data,
                              const SupervisedOptions& options,
                              const std::function<void(const SupervisedProgress&)>& progress);
 

@@ -1,6 +1,8 @@
 #include "learner/trainable.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <torch/autograd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "common/files.h"
 #include "common/random.h"
+#include "learner/optimizer_kernels.h"
 #include "policy/safetensors.h"
 
 namespace sojourn::learner {
@@ -46,6 +49,28 @@ bool IsTarget(const std::string& name, const std::vector<std::string>& targets) 
     return absl::EndsWith(name, absl::StrCat(".", target, ".weight"));
   });
 }
+
+// The parameter in 16 bits. Its gradient goes straight into the parameter's fp32 one, without a fp32 copy of its own.
+struct RoundedParameter : torch::autograd::Function<RoundedParameter> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& parameter,
+                               torch::ScalarType type) {
+    context->saved_data["gradient"] = parameter.grad();
+    return parameter.to(type);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const torch::Tensor sum = context->saved_data["gradient"].toTensor(), rounded = gradients[0].contiguous();
+    if (!sum.defined() || rounded.scalar_type() != torch::kBFloat16 || !sum.is_cpu()) {
+      return {rounded.to(torch::kFloat), torch::Tensor()};
+    }
+    const auto* from = static_cast<const uint16_t*>(rounded.const_data_ptr());
+    float* const to = sum.mutable_data_ptr<float>();
+    at::parallel_for(0, sum.numel(), 1 << 14, [&](int64_t begin, int64_t end) {
+      AddBFloat16(end - begin, from + begin, to + begin);
+    });
+    return {torch::Tensor(), torch::Tensor()};
+  }
+};
 
 }  // namespace
 
@@ -91,7 +116,7 @@ policy::Model Trainable::Compute() const {
   if (!lora()) {
     if (type_ == torch::kFloat) return base_;
     policy::Weights rounded;
-    for (const auto& [name, parameter] : parameters_) rounded[name] = parameter.to(type_);
+    for (const auto& [name, parameter] : parameters_) rounded[name] = RoundedParameter::apply(parameter, type_);
     return *policy::Model::Create(base_.config(), std::move(rounded));
   }
   policy::Model model = base_;

@@ -24,6 +24,8 @@ class Trainable {
   // them, else copied.
   static absl::StatusOr<Trainable> Create(const policy::Model& start, const v1::Policy& policy, uint64_t seed);
 
+  const policy::ModelConfig& config() const { return base_.config(); }
+
   // fp32 leaves by name: the weights', or with LoRA "WEIGHT.lora_a" [rank, in] and "WEIGHT.lora_b" [out, rank].
   policy::Weights& parameters() { return parameters_; }
   const policy::Weights& parameters() const { return parameters_; }

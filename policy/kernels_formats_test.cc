@@ -188,7 +188,7 @@ TEST(FormatKernels, CachedAttentionEqualsAttentionOverTheSequence) {
     std::vector<float> expected(kTokens * heads * dim), lse(kTokens * heads),
         scratch(AttentionScratch(kTokens, dim));
     const AttentionSegment segment{.length = kTokens};
-    CpuKernels().attention(shape, &segment, 1, kTokens, qkv.data(), expected.data(), lse.data(),
+    CpuKernels().attention(shape, &segment, 1, 0, shape.kv_heads, kTokens, qkv.data(), expected.data(), lse.data(),
                            scratch.data());
     for (const WeightFormat format : kFormats) {
       for (const FormatKernels* kernels : All(format)) {

@@ -110,7 +110,8 @@ SOJOURN_INLINE void LoadQueries(const AttentionShape& shape, const AttentionSegm
 }
 
 void Attention(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
-               int64_t total, const float* qkv, float* out, float* lse, float* scratch) {
+               int64_t kv_begin, int64_t kv_end, int64_t total, const float* qkv, float* out,
+               float* lse, float* scratch) {
   const int64_t dim = shape.head_dim, out_row = shape.heads * dim;
   const int64_t per_kv = shape.heads / shape.kv_heads;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(dim));
@@ -125,7 +126,7 @@ void Attention(const AttentionShape& shape, const AttentionSegment* segments, in
     float* queries = memory.Take(kTile * dim);
     float* scores = memory.Take(kTile * padded);
     float* sums = memory.Take(kTile * RoundUp(dim, kPanel));
-    for (int64_t kv = 0; kv < shape.kv_heads; ++kv) {
+    for (int64_t kv = kv_begin; kv < kv_end; ++kv) {
       const float* k = qkv + (shape.heads + kv) * dim;
       GatherKeys(shape, segment, k, gathered);
       PackColumns(gathered, positions, dim, keys);
@@ -176,8 +177,9 @@ void Attention(const AttentionShape& shape, const AttentionSegment* segments, in
 // With P = exp(S - lse) and D_i = sum_d dO_id O_id: dV = P^T dO, dS = P * (dO V^T - D), dQ = dS K,
 // dK = dS^T Q (Dao et al., "FlashAttention", 2022, algorithm 4).
 void AttentionBackward(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
-                       int64_t total, const float* qkv, const float* out, const float* lse,
-                       const float* dout, float* dqkv, float* scratch) {
+                       int64_t kv_begin, int64_t kv_end, int64_t total, const float* qkv,
+                       const float* out, const float* lse, const float* dout, float* dqkv,
+                       float* scratch) {
   const int64_t dim = shape.head_dim, half = dim / 2, row = shape.row(),
                 out_row = shape.heads * dim;
   const int64_t per_kv = shape.heads / shape.kv_heads;
@@ -198,7 +200,7 @@ void AttentionBackward(const AttentionShape& shape, const AttentionSegment* segm
     float* weights = memory.Take(kTile * padded);
     float* dscores = memory.Take(kTile * padded);
     float* sums = memory.Take(kTile * RoundUp(dim, kPanel));
-    for (int64_t kv = 0; kv < shape.kv_heads; ++kv) {
+    for (int64_t kv = kv_begin; kv < kv_end; ++kv) {
       const int64_t k_at = (shape.heads + kv) * dim, v_at = k_at + shape.kv_heads * dim;
       GatherKeys(shape, segment, qkv + k_at, gathered);
       PackColumns(gathered, positions, dim, keys);

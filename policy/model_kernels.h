@@ -1,4 +1,4 @@
-// The arithmetic of the model in fp32 on the CPU: vector code for what would be memory-bound as
+// The arithmetic of the model on the CPU: vector code for what would be memory-bound as
 // separate tensor operations, and products whose every element is one chain of multiply-adds in a
 // fixed order.
 //
@@ -44,39 +44,54 @@ constexpr int64_t ValueWidth(int64_t head_dim) { return RoundUp(head_dim, 8); }
 // Scratch for attention over segments of at most `length` positions, in floats.
 int64_t AttentionScratch(int64_t length, int64_t head_dim);
 
-struct Kernels {
+// The upper half of a float.
+struct Bf16 {
+  uint16_t bits;
+};
+
+// Row-wise operations on float or Bf16; sums, norms' inverses and gradients of norms' weights are fp32 in both.
+// In 16 bits what transformers rounds in between is rounded.
+template <typename T>
+struct RowKernels {
   // y = x * inverse_rms(x) * weight, rows of `width`, those of x `ldx` apart. `inverse` [rows] may
   // be null.
-  void (*rms_norm)(int64_t rows, int64_t width, float epsilon, const float* x, int64_t ldx,
-                   const float* weight, float* y, float* inverse);
+  void (*rms_norm)(int64_t rows, int64_t width, float epsilon, const T* x, int64_t ldx,
+                   const T* weight, T* y, float* inverse);
   // dweight is added to.
-  void (*rms_norm_backward)(int64_t rows, int64_t width, const float* x, const float* weight,
-                            const float* inverse, const float* dy, float* dx, float* dweight);
+  void (*rms_norm_backward)(int64_t rows, int64_t width, const T* x, const T* weight,
+                            const float* inverse, const T* dy, T* dx, float* dweight);
 
   // y[rows, width] = silu(gate) * up, where gate_up [rows, 2 * width] has the gates first.
-  void (*swiglu)(int64_t rows, int64_t width, const float* gate_up, int64_t ld_gate_up, float* y);
-  void (*swiglu_backward)(int64_t rows, int64_t width, const float* gate_up, const float* dy,
-                          float* dgate_up);
+  void (*swiglu)(int64_t rows, int64_t width, const T* gate_up, int64_t ld_gate_up, T* y);
+  void (*swiglu_backward)(int64_t rows, int64_t width, const T* gate_up, const T* dy, T* dgate_up);
 
-  // Causal attention with rotary positions within each segment; the segments' own rows make up all
-  // `total` rows. qkv [total, row()], out [total, heads * head_dim], lse [heads, total]: log of the
-  // softmax's sum.
+  // Per row of logits [rows, n]: log softmax(logits / t)[target], and the entropy in nats.
+  void (*score)(int64_t rows, int64_t n, const T* logits, const int64_t* targets,
+                float inverse_temperature, float* logprobs, float* entropies);
+  // Replaces logits by the gradient with respect to them.
+  void (*score_backward)(int64_t rows, int64_t n, T* logits, const int64_t* targets,
+                         float inverse_temperature, const float* dlogprobs,
+                         const float* dentropies);
+};
+
+struct Kernels : RowKernels<float> {
+  RowKernels<Bf16> bf16;
+
+  // Causal attention with rotary positions within each segment, for key-value heads kv_begin to
+  // kv_end - 1 and the queries that go with them. qkv [total, row()], out [total, heads *
+  // head_dim], lse [heads, total]: log of the softmax's sum. Segments may be computed one by one,
+  // but in the backward pass those that share a prefix must come together with it, in order.
   void (*attention)(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
-                    int64_t total, const float* qkv, float* out, float* lse, float* scratch);
+                    int64_t kv_begin, int64_t kv_end, int64_t total, const float* qkv, float* out,
+                    float* lse, float* scratch);
   void (*attention_backward)(const AttentionShape& shape, const AttentionSegment* segments,
-                             int64_t count, int64_t total, const float* qkv, const float* out,
-                             const float* lse, const float* dout, float* dqkv, float* scratch);
+                             int64_t count, int64_t kv_begin, int64_t kv_end, int64_t total,
+                             const float* qkv, const float* out, const float* lse,
+                             const float* dout, float* dqkv, float* scratch);
 
   // terms[i] = exp((logits[i] - max) * inverse_temperature), sums[i / 64] of 64 each. Returns max.
   float (*softmax_terms)(int64_t n, const float* logits, float inverse_temperature, float* terms,
                          float* sums);
-  // Per row of logits [rows, n]: log softmax(logits / t)[target], and the entropy in nats.
-  void (*score)(int64_t rows, int64_t n, const float* logits, const int64_t* targets,
-                float inverse_temperature, float* logprobs, float* entropies);
-  // Replaces logits by the gradient with respect to them.
-  void (*score_backward)(int64_t rows, int64_t n, float* logits, const int64_t* targets,
-                         float inverse_temperature, const float* dlogprobs,
-                         const float* dentropies);
 };
 
 // The best that this processor runs.

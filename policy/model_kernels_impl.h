@@ -43,31 +43,36 @@ void Product32(int64_t rows, int64_t k, int64_t n, const std::byte* input, const
   }
 }
 
-void RmsNorm(int64_t rows, int64_t width, float epsilon, const float* x, int64_t ldx,
-             const float* weight, float* y, float* inverse) {
+template <typename T>
+void RmsNorm(int64_t rows, int64_t width, float epsilon, const T* x, int64_t ldx, const T* weight,
+             T* y, float* inverse) {
   for (int64_t row = 0; row < rows; ++row, x += ldx, y += width) {
     V squares = Zero();
     int64_t i = 0;
     for (; i + kLanes <= width; i += kLanes) squares += Load(x + i) * Load(x + i);
     float total = Sum(squares);
-    for (; i < width; ++i) total += x[i] * x[i];
+    for (; i < width; ++i) total += Get(x + i) * Get(x + i);
     const float scale = 1.0f / __builtin_sqrtf(total / width + epsilon);
     if (inverse != nullptr) inverse[row] = scale;
     for (i = 0; i + kLanes <= width; i += kLanes) {
-      Store(y + i, Load(x + i) * scale * Load(weight + i));
+      Store(y + i, Rounded<T>(Load(x + i) * scale) * Load(weight + i));
     }
-    for (; i < width; ++i) y[i] = x[i] * scale * weight[i];
+    if (i < width) {
+      StoreSome(y + i, width - i,
+                Rounded<T>(LoadSome(x + i, width - i, 0) * scale) * LoadSome(weight + i, width - i, 0));
+    }
   }
 }
 
-void RmsNormBackward(int64_t rows, int64_t width, const float* x, const float* weight,
-                     const float* inverse, const float* dy, float* dx, float* dweight) {
+template <typename T>
+void RmsNormBackward(int64_t rows, int64_t width, const T* x, const T* weight, const float* inverse,
+                     const T* dy, T* dx, float* dweight) {
   for (int64_t row = 0; row < rows; ++row, x += width, dy += width, dx += width) {
     V dots = Zero();
     int64_t i = 0;
     for (; i + kLanes <= width; i += kLanes) dots += Load(dy + i) * Load(weight + i) * Load(x + i);
     float dot = Sum(dots);
-    for (; i < width; ++i) dot += dy[i] * weight[i] * x[i];
+    for (; i < width; ++i) dot += Get(dy + i) * Get(weight + i) * Get(x + i);
     const float scale = inverse[row];
     const float pull = scale * scale * scale * dot / width;
     for (i = 0; i + kLanes <= width; i += kLanes) {
@@ -75,32 +80,35 @@ void RmsNormBackward(int64_t rows, int64_t width, const float* x, const float* w
       Store(dx + i, g * Load(weight + i) * scale - value * pull);
       Store(dweight + i, Load(dweight + i) + g * value * scale);
     }
-    for (; i < width; ++i) {
-      dx[i] = dy[i] * weight[i] * scale - x[i] * pull;
-      dweight[i] += dy[i] * x[i] * scale;
+    if (i < width) {
+      const int64_t n = width - i;
+      const V g = LoadSome(dy + i, n, 0), value = LoadSome(x + i, n, 0);
+      StoreSome(dx + i, n, g * LoadSome(weight + i, n, 0) * scale - value * pull);
+      StoreSome(dweight + i, n, LoadSome(dweight + i, n, 0) + g * value * scale);
     }
   }
 }
 
 SOJOURN_INLINE V Sigmoid(const V& x) { return 1.0f / (1.0f + Exp(0.0f - x)); }
 
-void SwiGlu(int64_t rows, int64_t width, const float* gate_up, int64_t ld_gate_up, float* y) {
+template <typename T>
+void SwiGlu(int64_t rows, int64_t width, const T* gate_up, int64_t ld_gate_up, T* y) {
   for (int64_t row = 0; row < rows; ++row, gate_up += ld_gate_up, y += width) {
-    const float* up = gate_up + width;
+    const T* up = gate_up + width;
     int64_t i = 0;
     for (; i + kLanes <= width; i += kLanes) {
       const V gate = Load(gate_up + i);
-      Store(y + i, gate * Sigmoid(gate) * Load(up + i));
+      Store(y + i, Rounded<T>(gate * Sigmoid(gate)) * Load(up + i));
     }
     if (i < width) {
       const V gate = LoadSome(gate_up + i, width - i, 0);
-      StoreSome(y + i, width - i, gate * Sigmoid(gate) * LoadSome(up + i, width - i, 0));
+      StoreSome(y + i, width - i, Rounded<T>(gate * Sigmoid(gate)) * LoadSome(up + i, width - i, 0));
     }
   }
 }
 
-void SwiGluBackward(int64_t rows, int64_t width, const float* gate_up, const float* dy,
-                    float* dgate_up) {
+template <typename T>
+void SwiGluBackward(int64_t rows, int64_t width, const T* gate_up, const T* dy, T* dgate_up) {
   for (int64_t row = 0; row < rows;
        ++row, gate_up += 2 * width, dgate_up += 2 * width, dy += width) {
     for (int64_t i = 0; i < width; i += kLanes) {
@@ -151,7 +159,8 @@ struct RowSums {
   float top, sum, weighted;  // sum of e^z, and of z e^z, for z = (logit - top) / temperature
 };
 
-SOJOURN_INLINE RowSums SumRow(int64_t n, const float* line, float inverse_temperature) {
+template <typename T>
+SOJOURN_INLINE RowSums SumRow(int64_t n, const T* line, float inverse_temperature) {
   V best = Splat(kLowest);
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) best = Max(best, Load(line + i));
@@ -172,22 +181,25 @@ SOJOURN_INLINE RowSums SumRow(int64_t n, const float* line, float inverse_temper
   return {top, Sum(sum), Sum(weighted)};
 }
 
-void Score(int64_t rows, int64_t n, const float* logits, const int64_t* targets,
+template <typename T>
+void Score(int64_t rows, int64_t n, const T* logits, const int64_t* targets,
            float inverse_temperature, float* logprobs, float* entropies) {
   for (int64_t row = 0; row < rows; ++row, logits += n) {
     const RowSums sums = SumRow(n, logits, inverse_temperature);
     const float log_sum = __builtin_logf(sums.sum);
-    logprobs[row] = (logits[targets[row]] - sums.top) * inverse_temperature - log_sum;
+    logprobs[row] = (Get(logits + targets[row]) - sums.top) * inverse_temperature - log_sum;
     entropies[row] = log_sum - sums.weighted / sums.sum;
   }
 }
 
 // d logprob / d z_j = [j = target] - p_j;  d entropy / d z_j = -p_j (log p_j + entropy).
-void ScoreBackward(int64_t rows, int64_t n, float* logits, const int64_t* targets,
+template <typename T>
+void ScoreBackward(int64_t rows, int64_t n, T* logits, const int64_t* targets,
                    float inverse_temperature, const float* dlogprobs, const float* dentropies) {
   for (int64_t row = 0; row < rows; ++row, logits += n) {
     const RowSums sums = SumRow(n, logits, inverse_temperature);
     const float log_sum = __builtin_logf(sums.sum), entropy = log_sum - sums.weighted / sums.sum;
+    const float goal_logit = Get(logits + targets[row]);
     const float dlogprob = dlogprobs[row] * inverse_temperature;
     const float dentropy = dentropies[row] * inverse_temperature;
     const float inverse_sum = 1.0f / sums.sum;
@@ -202,7 +214,11 @@ void ScoreBackward(int64_t rows, int64_t n, float* logits, const int64_t* target
         StoreSome(logits + i, n - i, gradient);
       }
     }
-    logits[targets[row]] += dlogprob;
+    // The target's, whole: a sum of two rounded parts would be less exact in 16 bits.
+    T* goal = logits + targets[row];
+    const V z = (Splat(goal_logit) - sums.top) * inverse_temperature;
+    const V gradient = Exp(z) * -inverse_sum * (dlogprob + dentropy * (z - log_sum + entropy));
+    StoreSome(goal, 1, gradient + Splat(dlogprob));
   }
 }
 
@@ -211,9 +227,12 @@ void ScoreBackward(int64_t rows, int64_t n, float* logits, const int64_t* target
 #define SOJOURN_STRING_OF(x) #x
 #define SOJOURN_STRING(x) SOJOURN_STRING_OF(x)
 
+template <typename T>
+constexpr RowKernels<T> kRowTable = {RmsNorm<T>, RmsNormBackward<T>, SwiGlu<T>, SwiGluBackward<T>, Score<T>,
+                                     ScoreBackward<T>};
+
 extern const Kernels kTable;
-const Kernels kTable = {RmsNorm,           RmsNormBackward, SwiGlu, SwiGluBackward, Attention,
-                        AttentionBackward, SoftmaxTerms,    Score,  ScoreBackward};
+const Kernels kTable = {kRowTable<float>, kRowTable<Bf16>, Attention, AttentionBackward, SoftmaxTerms};
 
 extern const FormatKernels kFloatTable;
 const FormatKernels kFloatTable = {

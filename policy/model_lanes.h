@@ -29,6 +29,9 @@ struct Native {
   typedef float Float __attribute__((vector_size(kBytes)));
   typedef int32_t Int __attribute__((vector_size(kBytes)));
   typedef float Unaligned __attribute__((vector_size(kBytes), aligned(4), may_alias));
+  typedef uint32_t Bits __attribute__((vector_size(kBytes)));
+  typedef uint16_t Plain __attribute__((vector_size(kBytes / 2)));
+  typedef uint16_t Half __attribute__((vector_size(kBytes / 2), aligned(2), may_alias));
 };
 
 // Lanes computed alike: the same operations in the same order, whatever width the processor has.
@@ -39,6 +42,8 @@ struct Lanes {
   using Float = typename Native<kWidth * 4>::Float;
   using Int = typename Native<kWidth * 4>::Int;
   using Unaligned = typename Native<kWidth * 4>::Unaligned;
+  using Half = typename Native<kWidth * 4>::Half;
+  using Bits = typename Native<kWidth * 4>::Bits;
   Float part[kParts];
 
   template <typename Make>
@@ -55,6 +60,24 @@ struct Lanes {
   SOJOURN_INLINE void Store(float* p) const {
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i) reinterpret_cast<Unaligned*>(p)[i] = part[i];
+  }
+  static SOJOURN_INLINE Lanes Load(const Bf16* p) {
+    return Each([&](int i) SOJOURN_LAMBDA {
+      return Float(__builtin_convertvector(reinterpret_cast<const Half*>(p)[i], Bits) << 16);
+    });
+  }
+  // Rounded to the nearest, ties to even; NaN stays NaN.
+  static SOJOURN_INLINE Bits RoundedBits(const Float& x) {
+    const Bits bits = Bits(x);
+    const Bits rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    return x == x ? rounded : Bits{} + 0x7fc0u;
+  }
+  SOJOURN_INLINE void Store(Bf16* p) const {
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; ++i) {
+      reinterpret_cast<Half*>(p)[i] =
+          __builtin_convertvector(RoundedBits(part[i]), typename Native<kWidth * 4>::Plain);
+    }
   }
   static SOJOURN_INLINE Lanes Splat(float x) {
     return Each([&](int) SOJOURN_LAMBDA { return x - Float{}; });
@@ -85,8 +108,18 @@ SOJOURN_INLINE Lanes<n>& operator+=(Lanes<n>& a, const Lanes<n>& b) {
 
 using V = Lanes<16>;
 using V8 = Lanes<8>;
-SOJOURN_INLINE V Load(const float* p) { return V::Load(p); }
-SOJOURN_INLINE void Store(float* p, const V& v) { v.Store(p); }
+template <typename T>
+SOJOURN_INLINE V Load(const T* p) {
+  return V::Load(p);
+}
+template <typename T>
+SOJOURN_INLINE void Store(T* p, const V& v) {
+  v.Store(p);
+}
+SOJOURN_INLINE float Get(const float* p) { return *p; }
+SOJOURN_INLINE float Get(const Bf16* p) {
+  return __builtin_bit_cast(float, static_cast<uint32_t>(p->bits) << 16);
+}
 SOJOURN_INLINE V Splat(float x) { return V::Splat(x); }
 SOJOURN_INLINE V Zero() { return V::Splat(0); }
 SOJOURN_INLINE V Max(const V& a, const V& b) {
@@ -107,16 +140,24 @@ SOJOURN_INLINE V FirstLanes(int64_t n, const V& a, const V& b) {
     return index < bound ? a.part[i] : b.part[i];
   });
 }
-// Loads n < 16 floats; the other lanes get `fill`.
-SOJOURN_INLINE V LoadSome(const float* p, int64_t n, float fill) {
+// Loads n < 16 values; the other lanes get `fill`.
+template <typename T>
+SOJOURN_INLINE V LoadSome(const T* p, int64_t n, float fill) {
   float lanes[kLanes];
-  for (int64_t i = 0; i < kLanes; ++i) lanes[i] = i < n ? p[i] : fill;
+  for (int64_t i = 0; i < kLanes; ++i) lanes[i] = i < n ? Get(p + i) : fill;
   return Load(lanes);
 }
-SOJOURN_INLINE void StoreSome(float* p, int64_t n, const V& v) {
-  float lanes[kLanes];
+template <typename T>
+SOJOURN_INLINE void StoreSome(T* p, int64_t n, const V& v) {
+  T lanes[kLanes];
   Store(lanes, v);
   for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
+}
+// What v is once it has been stored as T.
+template <typename T>
+SOJOURN_INLINE V Rounded(const V& v) {
+  if constexpr (sizeof(T) == sizeof(float)) return v;
+  return V::Each([&](int i) SOJOURN_LAMBDA { return V::Float(V::RoundedBits(v.part[i]) << 16); });
 }
 // Halves are added until one lane is left: the same order on every instruction set.
 SOJOURN_INLINE float Sum(const V& v) {

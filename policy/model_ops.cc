@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -18,28 +19,74 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-bool Fused(const Tensor& x) { return x.device().is_cpu() && x.scalar_type() == torch::kFloat; }
+bool Fused(const Tensor& x) {
+  return x.device().is_cpu() && (x.scalar_type() == torch::kFloat || x.scalar_type() == torch::kBFloat16);
+}
 const float* In(const Tensor& x) { return x.const_data_ptr<float>(); }
 float* Out(const Tensor& x) { return x.mutable_data_ptr<float>(); }
+template <typename T>
+const T* Read(const Tensor& x) {
+  return static_cast<const T*>(x.const_data_ptr());
+}
+template <typename T>
+T* Write(const Tensor& x) {
+  return static_cast<T*>(x.mutable_data_ptr());
+}
+
+// use(kernels, T()) with the row kernels of a tensor's type.
+template <typename Use>
+void WithRowKernels(const Tensor& x, const Use& use) {
+  if (x.scalar_type() == torch::kFloat) {
+    use(static_cast<const RowKernels<float>&>(CpuKernels()), float());
+  } else {
+    use(CpuKernels().bf16, Bf16());
+  }
+}
+
+// Rows are worked on in parts of this many, on all threads: what is summed over rows is summed by part, so that
+// it does not depend on the number of threads.
+constexpr int64_t kPart = 256;
+template <typename Work>
+void EachPart(int64_t rows, const Work& work) {  // work(part, first row, row behind the last)
+  const int64_t parts = (rows + kPart - 1) / kPart;
+  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) work(p, p * kPart, std::min(rows, (p + 1) * kPart));
+  });
+}
 
 struct RmsNormFunction : torch::autograd::Function<RmsNormFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
                         double epsilon) {
     const Tensor in = x.contiguous();
-    Tensor y = torch::empty_like(in), inverse = torch::empty({in.size(0)}, in.options());
-    CpuKernels().rms_norm(in.size(0), in.size(1), epsilon, In(in), in.size(1), In(weight), Out(y),
-                          Out(inverse));
+    const int64_t width = in.size(1);
+    Tensor y = torch::empty_like(in),
+           inverse = torch::empty({in.size(0)}, in.options().dtype(torch::kFloat));
+    WithRowKernels(in, [&](const auto& kernels, auto type) {
+      using T = decltype(type);
+      EachPart(in.size(0), [&](int64_t, int64_t first, int64_t end) {
+        kernels.rms_norm(end - first, width, static_cast<float>(epsilon), Read<T>(in) + first * width, width,
+                         Read<T>(weight), Write<T>(y) + first * width, Out(inverse) + first);
+      });
+    });
     context->save_for_backward({in, weight, inverse});
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
-    const Tensor& x = saved[0];
-    Tensor dx = torch::empty_like(x), dweight = torch::zeros_like(saved[1]);
+    const Tensor &x = saved[0], &weight = saved[1];
+    const int64_t rows = x.size(0), width = x.size(1);
     const Tensor dy = gradients[0].contiguous();
-    CpuKernels().rms_norm_backward(x.size(0), x.size(1), In(x), In(saved[1]), In(saved[2]), In(dy),
-                                   Out(dx), Out(dweight));
-    return {dx, dweight, Tensor()};
+    Tensor dx = torch::empty_like(x);
+    Tensor dweights = torch::zeros({(rows + kPart - 1) / kPart, width}, saved[2].options());
+    WithRowKernels(x, [&](const auto& kernels, auto type) {
+      using T = decltype(type);
+      EachPart(rows, [&](int64_t part, int64_t first, int64_t end) {
+        kernels.rms_norm_backward(end - first, width, Read<T>(x) + first * width, Read<T>(weight),
+                                  In(saved[2]) + first, Read<T>(dy) + first * width,
+                                  Write<T>(dx) + first * width, Out(dweights) + part * width);
+      });
+    });
+    return {dx, dweights.sum(0).to(weight.scalar_type()), Tensor()};
   }
 };
 
@@ -48,48 +95,86 @@ struct SwiGluFunction : torch::autograd::Function<SwiGluFunction> {
     const Tensor in = gate_up.contiguous();
     const int64_t width = in.size(1) / 2;
     Tensor y = torch::empty({in.size(0), width}, in.options());
-    CpuKernels().swiglu(in.size(0), width, In(in), 2 * width, Out(y));
+    WithRowKernels(in, [&](const auto& kernels, auto type) {
+      using T = decltype(type);
+      EachPart(in.size(0), [&](int64_t, int64_t first, int64_t end) {
+        kernels.swiglu(end - first, width, Read<T>(in) + first * 2 * width, 2 * width,
+                       Write<T>(y) + first * width);
+      });
+    });
     context->save_for_backward({in});
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const Tensor gate_up = context->get_saved_variables()[0];
+    const int64_t width = gate_up.size(1) / 2;
     Tensor dgate_up = torch::empty_like(gate_up);
     const Tensor dy = gradients[0].contiguous();
-    CpuKernels().swiglu_backward(gate_up.size(0), gate_up.size(1) / 2, In(gate_up), In(dy),
-                                 Out(dgate_up));
+    WithRowKernels(gate_up, [&](const auto& kernels, auto type) {
+      using T = decltype(type);
+      EachPart(gate_up.size(0), [&](int64_t, int64_t first, int64_t end) {
+        kernels.swiglu_backward(end - first, width, Read<T>(gate_up) + first * 2 * width,
+                                Read<T>(dy) + first * width, Write<T>(dgate_up) + first * 2 * width);
+      });
+    });
     return {dgate_up};
   }
 };
 
-int64_t Longest(const std::vector<AttentionSegment>& segments) {
-  int64_t longest = 0;
-  for (const AttentionSegment& s : segments) longest = std::max(longest, s.positions());
-  return longest;
+// Work that can be done at once: segments that share no prefix with any other's, by key-value head.
+struct AttentionPart {
+  int64_t first, count;  // of the segments
+  int64_t kv_head;
+};
+std::vector<AttentionPart> AttentionParts(const std::vector<AttentionSegment>& segments, int64_t kv_heads) {
+  std::vector<AttentionPart> parts;
+  int64_t end = segments.size(), earliest = segments.empty() ? 0 : segments.back().start;
+  for (int64_t i = end - 1; i >= 0; --i) {
+    earliest = std::min(earliest, segments[i].prefix_length > 0 ? segments[i].prefix_start : segments[i].start);
+    if (segments[i].start > earliest) continue;  // a later one goes on from an earlier one
+    for (int64_t kv = 0; kv < kv_heads; ++kv) parts.push_back({i, end - i, kv});
+    end = i;
+    if (i > 0) earliest = segments[i - 1].start;
+  }
+  return parts;
 }
 
 struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   static AttentionShape Shape(const AttentionHeads& heads) {
     return {heads.heads, heads.kv_heads, heads.head_dim, In(heads.cos), In(heads.sin)};
   }
+  // work(segments, count, kv head, scratch) for all parts, on all threads.
+  template <typename Work>
+  static void EachPartOf(const std::vector<AttentionSegment>& segments, const AttentionHeads& heads,
+                         const Work& work) {
+    int64_t longest = 0;
+    for (const AttentionSegment& s : segments) longest = std::max(longest, s.positions());
+    const std::vector<AttentionPart> parts = AttentionParts(segments, heads.kv_heads);
+    at::parallel_for(0, parts.size(), 1, [&](int64_t begin, int64_t end) {
+      const std::unique_ptr<float[]> scratch(new float[AttentionScratch(longest, heads.head_dim)]);
+      for (int64_t p = begin; p < end; ++p) {
+        work(segments.data() + parts[p].first, parts[p].count, parts[p].kv_head, scratch.get());
+      }
+    });
+  }
   static Tensor forward(AutogradContext* context, const Tensor& qkv,
                         const std::vector<AttentionSegment>& segments,
                         const AttentionHeads& heads) {
-    const Tensor in = qkv.contiguous();
-    const int64_t total = in.size(0), longest = Longest(segments);
-    Tensor out = torch::empty({total, heads.heads * heads.head_dim}, in.options());
-    Tensor lse = torch::empty({heads.heads, total}, in.options());
-    Tensor scratch = torch::empty({AttentionScratch(longest, heads.head_dim)}, in.options());
-    CpuKernels().attention(Shape(heads), segments.data(), segments.size(), total, In(in),
-                           Out(out), Out(lse), Out(scratch));
+    const Tensor in = qkv.contiguous(), wide = in.to(torch::kFloat);
+    const int64_t total = in.size(0);
+    Tensor out = torch::empty({total, heads.heads * heads.head_dim}, wide.options());
+    Tensor lse = torch::empty({heads.heads, total}, wide.options());
+    EachPartOf(segments, heads, [&](const AttentionSegment* some, int64_t count, int64_t kv, float* scratch) {
+      CpuKernels().attention(Shape(heads), some, count, kv, kv + 1, total, In(wide), Out(out), Out(lse), scratch);
+    });
+    out = out.to(in.scalar_type());
     context->save_for_backward({in, out, lse, heads.cos, heads.sin});
     std::vector<int64_t> places;
     for (const AttentionSegment& s : segments) {
       places.insert(places.end(), {s.start, s.length, s.prefix_start, s.prefix_length});
     }
     context->saved_data["segments"] = std::move(places);
-    context->saved_data["heads"] =
-        std::vector<int64_t>{heads.heads, heads.kv_heads, heads.head_dim, longest};
+    context->saved_data["heads"] = std::vector<int64_t>{heads.heads, heads.kv_heads, heads.head_dim};
     return out;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -101,17 +186,18 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     }
     const auto sizes = context->saved_data["heads"].toIntVector();
     const AttentionHeads heads{sizes[0], sizes[1], sizes[2], saved[3], saved[4]};
-    const Tensor dout = gradients[0].contiguous();
-    Tensor dqkv = torch::empty_like(saved[0]);
-    Tensor scratch = torch::empty({AttentionScratch(sizes[3], heads.head_dim)}, dqkv.options());
-    CpuKernels().attention_backward(Shape(heads), segments.data(), segments.size(),
-                                    dqkv.size(0), In(saved[0]), In(saved[1]), In(saved[2]),
-                                    In(dout), Out(dqkv), Out(scratch));
-    return {dqkv, Tensor(), Tensor()};
+    const Tensor qkv = saved[0].to(torch::kFloat), out = saved[1].to(torch::kFloat),
+                 dout = gradients[0].to(torch::kFloat).contiguous();
+    Tensor dqkv = torch::empty_like(qkv);
+    EachPartOf(segments, heads, [&](const AttentionSegment* some, int64_t count, int64_t kv, float* scratch) {
+      CpuKernels().attention_backward(Shape(heads), some, count, kv, kv + 1, qkv.size(0), In(qkv), In(out),
+                                      In(saved[2]), In(dout), Out(dqkv), scratch);
+    });
+    return {dqkv.to(saved[0].scalar_type()), Tensor(), Tensor()};
   }
 };
 
-// Any type, any device: segment by segment.
+// On any device: segment by segment.
 Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<AttentionSegment>& segments,
                            const AttentionHeads& heads) {
   const int64_t dim = heads.head_dim;
@@ -161,18 +247,15 @@ Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<AttentionSegment
 }
 
 struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
-  // Rows taken together: few enough for their logits to stay in a core's cache, and not so few that large
-  // vocabularies' products and sums are slow.
-  static constexpr int64_t kPieceFloats = 1 << 18, kFewestRows = 256;
+  // Rows taken together: few enough for a small vocabulary's logits to stay in a core's cache, and not so few
+  // that with a large one the sums of its gradient's parts cost more than the parts.
+  static constexpr int64_t kPieceFloats = 1 << 18, kFewestRows = 256, kMostFloats = 1 << 26;
   static int64_t Piece(const Tensor& embedding) {
-    return std::max(kFewestRows, kPieceFloats / embedding.size(0));
+    const int64_t vocab = embedding.size(0);
+    if (vocab * kFewestRows < kPieceFloats * 8) return std::max(kFewestRows, kPieceFloats / vocab);
+    return std::max(kFewestRows, kMostFloats / vocab);
   }
   static Tensor Wide(const Tensor& x) { return x.element_size() < 4 ? x.to(torch::kFloat) : x; }
-  static bool ByKernel(const Tensor& x) { return x.device().is_cpu() && x.element_size() <= 4; }
-  template <typename Rows>
-  static void EachPart(int64_t rows, const Rows& work) {  // on all threads; rows do not depend on each other
-    at::parallel_for(0, rows, 16, work);
-  }
   static variable_list forward(AutogradContext* context, const Tensor& hidden,
                                const Tensor& embedding, const Tensor& targets, double temperature) {
     const int64_t n = hidden.size(0), piece = Piece(embedding);
@@ -184,13 +267,15 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
       const Tensor goals = targets.slice(0, first, end);
       Tensor logprob = logprobs.slice(0, first, end), entropy = entropies.slice(0, first, end);
       Tensor logits = torch::mm(hidden.slice(0, first, end), embedding.t());
-      if (ByKernel(hidden)) {
-        const Tensor wide = Wide(logits);
-        const int64_t vocab = wide.size(1);
-        EachPart(end - first, [&](int64_t begin, int64_t stop) {
-          CpuKernels().score(stop - begin, vocab, In(wide) + begin * vocab,
-                             goals.const_data_ptr<int64_t>() + begin, 1 / temperature,
-                             Out(logprob) + begin, Out(entropy) + begin);
+      if (Fused(hidden)) {
+        const int64_t vocab = logits.size(1);
+        WithRowKernels(hidden, [&](const auto& kernels, auto type) {
+          using T = decltype(type);
+          at::parallel_for(0, end - first, 16, [&](int64_t begin, int64_t stop) {
+            kernels.score(stop - begin, vocab, Read<T>(logits) + begin * vocab,
+                          goals.const_data_ptr<int64_t>() + begin, static_cast<float>(1 / temperature),
+                          Out(logprob) + begin, Out(entropy) + begin);
+          });
         });
       } else {
         const Tensor log_p = torch::log_softmax(Wide(logits) / temperature, 1);
@@ -219,15 +304,17 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
       const Tensor dlogprob = dlogprobs.slice(0, first, end),
                    dentropy = dentropies.slice(0, first, end);
       Tensor logits = torch::mm(rows, embedding.t());
-      if (ByKernel(hidden)) {
-        Tensor wide = Wide(logits);
-        const int64_t vocab = wide.size(1);
-        EachPart(end - first, [&](int64_t begin, int64_t stop) {
-          CpuKernels().score_backward(stop - begin, vocab, Out(wide) + begin * vocab,
-                                      goals.const_data_ptr<int64_t>() + begin, 1 / temperature,
-                                      In(dlogprob) + begin, In(dentropy) + begin);
+      if (Fused(hidden)) {
+        const int64_t vocab = logits.size(1);
+        WithRowKernels(hidden, [&](const auto& kernels, auto type) {
+          using T = decltype(type);
+          at::parallel_for(0, end - first, 16, [&](int64_t begin, int64_t stop) {
+            kernels.score_backward(stop - begin, vocab, Write<T>(logits) + begin * vocab,
+                                   goals.const_data_ptr<int64_t>() + begin,
+                                   static_cast<float>(1 / temperature), In(dlogprob) + begin,
+                                   In(dentropy) + begin);
+          });
         });
-        logits = wide.to(hidden.scalar_type());
       } else {
         const Tensor log_p = torch::log_softmax(Wide(logits) / temperature, 1), p = log_p.exp();
         const Tensor entropy = -(p * log_p).sum(1, true);

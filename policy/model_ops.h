@@ -1,4 +1,4 @@
-// The model's operations that are not plain matrix products, each differentiable once. In fp32 on
+// The model's operations that are not plain matrix products, each differentiable once. In fp32 and bfloat16 on
 // the CPU they run as the fused kernels of model_kernels.h; in any other type or place as LibTorch
 // operations.
 #ifndef SOJOURN_POLICY_MODEL_OPS_H_

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "envs/react.h"
+#include "sft/recorded.h"
 
 namespace sojourn::sft {
 namespace {
@@ -22,6 +23,13 @@ absl::StatusOr<std::unique_ptr<Demonstrator>> Demonstrator::Create(const v1::Sft
   double sum = 0;
   for (int i = 0; i < config.demonstrations_size(); ++i) {
     const v1::DemonstrationConfig& d = config.demonstrations(i);
+    sum += d.weight();
+    if (!d.recordings().empty()) {
+      auto recorded = ReadRecorded(d.recordings());
+      if (!recorded.ok()) return At(i, recorded.status());
+      demonstrator->sources_.push_back({.config = d, .recorded = *std::move(recorded), .until = sum / total});
+      continue;
+    }
     const envs::Options options(d.environment().options().begin(), d.environment().options().end());
     auto environment = envs::Make(d.environment().type(), options);
     if (!environment.ok()) return At(i, environment.status());
@@ -31,7 +39,6 @@ absl::StatusOr<std::unique_ptr<Demonstrator>> Demonstrator::Create(const v1::Sft
     }
     Source source{.config = d, .environment = *std::move(environment)};
     source.instance = source.environment->NewInstance();
-    sum += d.weight();
     source.until = sum / total;
     demonstrator->sources_.push_back(std::move(source));
   }
@@ -45,6 +52,11 @@ absl::StatusOr<Demonstration> Demonstrator::Play(uint64_t n) {
   while (s + 1 < sources_.size() && share >= sources_[s].until) ++s;
   Source& source = sources_[s];
   const v1::DemonstrationConfig& config = source.config;
+  if (!source.recorded.empty()) {
+    Demonstration recorded = source.recorded[random.Below(source.recorded.size())];
+    if (!instructions_) recorded.instructions.clear(), recorded.acceptance.clear();
+    return recorded;
+  }
 
   const int span = std::max(1, config.max_difficulty() - config.min_difficulty() + 1);
   envs::TaskId task{.split = envs::Split::kTrain,

@@ -37,6 +37,7 @@ class Demonstrator {
     v1::DemonstrationConfig config;
     std::unique_ptr<envs::Environment> environment;
     std::unique_ptr<envs::Instance> instance;
+    std::vector<Demonstration> recorded;   // instead of an environment
     double until = 0;          // cumulative share
   };
   Demonstrator() : key_(0) {}

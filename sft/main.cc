@@ -2,12 +2,14 @@
 #include <torch/utils.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/files.h"
+#include "learner/memory.h"
 #include "policy/model_files.h"
 #include "policy/text_files.h"
 #include "sft/demonstrations.h"
@@ -107,34 +109,47 @@ absl::Status Run(const std::string& config_path, const std::string& out) {
   auto model = config->from().empty() ? NewModel(*config, (*tokenizer)->vocab_size()) : policy::LoadModel(config->from());
   if (!model.ok()) return model.status();
 
+  v1::Policy policy;
+  policy.set_dtype(config->dtype());
+  *policy.mutable_lora() = config->lora();
+  auto trainable = learner::Trainable::Create(*model, policy, config->seed());
+  if (!trainable.ok()) return trainable.status();
+
   const auto data = MakeData(*config, **demonstrator, **tokenizer, *chat);
   if (!data.ok()) return data.status();
-  learner::SupervisedOptions options;
-  options.steps = config->optimizer().steps();
-  options.tokens_per_step = config->optimizer().tokens_per_step();
-  options.muon_learning_rate = config->optimizer().muon_learning_rate();
-  options.adamw_learning_rate = config->optimizer().adamw_learning_rate();
-  options.lm_weight = 0;   // the sequences' weights say everything
-  options.decay_fraction = config->optimizer().decay_fraction();
-  options.seed = config->seed();
+  const v1::SftOptimizer& optimizer = config->optimizer();
+  const learner::SupervisedOptions options{.steps = optimizer.steps(),
+                                           .tokens_per_step = optimizer.tokens_per_step(),
+                                           .microbatch_tokens = optimizer.microbatch_tokens(),
+                                           .muon_learning_rate = optimizer.muon_learning_rate(),
+                                           .adamw_learning_rate = optimizer.adamw_learning_rate(),
+                                           .warmup_steps = optimizer.warmup_steps(),
+                                           .decay_fraction = optimizer.decay_fraction(),
+                                           .recompute_activations = optimizer.recompute_activations(),
+                                           .seed = config->seed()};
   const absl::Time start = absl::Now();
+  const uint32_t shown = std::clamp<uint32_t>(options.steps / 20, 1, 50);
   double mean_loss = 0;
-  const absl::Status trained = learner::TrainSupervised(*model, *data, options, [&](const learner::SupervisedProgress& p) {
+  const absl::Status trained = learner::TrainSupervised(*trainable, *data, options, [&](const learner::SupervisedProgress& p) {
     mean_loss = p.step <= 1 ? p.loss : 0.95 * mean_loss + 0.05 * p.loss;
-    if (p.step % 50 == 0 || p.step == options.steps) {
+    if (p.step % shown == 0 || p.step == options.steps) {
       const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
       std::fprintf(stderr, "step %u/%u  loss %.3f  %.1fk tokens/s  %.0fs left\n", p.step, options.steps, mean_loss,
                    static_cast<double>(p.tokens) / seconds / 1000, seconds / p.step * (options.steps - p.step));
     }
   });
   if (!trained.ok()) return trained;
+  const policy::Model made = trainable->Policy();
   if (fresh) {
     const std::string path = (std::filesystem::path(out) / "tokenizer.json").string();
     if (absl::Status written = WriteFileAtomically(path, new_tokenizer); !written.ok()) return written;
   }
-  if (absl::Status saved = policy::SaveModel(out, *model, fresh ? out : config->from()); !saved.ok()) return saved;
+  if (absl::Status saved = policy::SaveModel(out, made, fresh ? out : config->from()); !saved.ok()) return saved;
+  if (trainable->lora()) {
+    if (absl::Status saved = trainable->SaveAdapter(out + "/adapter", config->from()); !saved.ok()) return saved;
+  }
   int64_t parameters = 0;
-  for (const auto& [name, tensor] : model->weights()) parameters += tensor.numel();
+  for (const auto& [name, tensor] : made.weights()) parameters += tensor.numel();
   std::fprintf(stderr, "%s: %lld parameters, vocabulary %lld, loss %.3f\n", out.c_str(), static_cast<long long>(parameters),
                static_cast<long long>((*tokenizer)->vocab_size()), mean_loss);
   return absl::OkStatus();
@@ -144,6 +159,7 @@ absl::Status Run(const std::string& config_path, const std::string& out) {
 }  // namespace sojourn::sft
 
 int main(int argc, char** argv) {
+  sojourn::learner::KeepFreedMemory();
   CLI::App app("Makes a starting policy: clones it from demonstrators of the environments.", "sojourn sft");
   std::string config, out;
   int threads = 1;

@@ -32,6 +32,7 @@ void SetDefaults(v1::SftConfig* config) {
   optimizer->set_adamw_learning_rate(3e-3);
   optimizer->set_language_model_weight(0.5);
   optimizer->set_decay_fraction(0.4);
+  optimizer->set_microbatch_tokens(8192);
 }
 
 void SetElementDefaults(Message* element) {
@@ -50,7 +51,11 @@ std::vector<std::string> Check(const v1::SftConfig& config) {
   for (int i = 0; i < config.demonstrations_size(); ++i) {
     const v1::DemonstrationConfig& d = config.demonstrations(i);
     const std::string path = absl::StrCat("demonstrations[", i, "]");
-    require(d.has_environment() && !d.environment().type().empty(), path + ".environment.type", "missing");
+    if (d.recordings().empty()) {
+      require(!d.environment().type().empty(), path + ".environment.type", "missing; or name a file of `recordings`");
+    } else {
+      require(!d.has_environment(), path, "names an environment and recordings; list them one by one");
+    }
     require(d.weight() > 0, path + ".weight", "must be above 0");
     require(d.max_turns() > 0, path + ".max_turns", "must be at least 1");
     require(d.goal_blind() >= 0 && d.goal_blind() <= 1, path + ".goal_blind", "must be from 0 to 1");
@@ -60,9 +65,16 @@ std::vector<std::string> Check(const v1::SftConfig& config) {
   require(o.tokens_per_step() >= config.max_context_tokens(), "optimizer.tokens_per_step",
           "must be at least max_context_tokens");
   require(o.decay_fraction() >= 0 && o.decay_fraction() <= 1, "optimizer.decay_fraction", "must be from 0 to 1");
-  require(o.muon_learning_rate() > 0, "optimizer.muon_learning_rate", "must be above 0");
+  require(o.muon_learning_rate() >= 0, "optimizer.muon_learning_rate", "must not be negative");
   require(o.adamw_learning_rate() > 0, "optimizer.adamw_learning_rate", "must be above 0");
   require(o.language_model_weight() >= 0, "optimizer.language_model_weight", "must not be negative");
+  require(o.steps() > 0, "optimizer.steps", "must be at least 1");
+  require(o.microbatch_tokens() >= config.max_context_tokens(), "optimizer.microbatch_tokens",
+          "must be at least max_context_tokens");
+  require(config.dtype().empty() || config.dtype() == "float32" || config.dtype() == "bfloat16", "dtype",
+          absl::StrCat("unknown \"", config.dtype(), "\"; known: float32, bfloat16"));
+  require(!config.from().empty() || !config.has_lora() || config.lora().rank() == 0, "lora",
+          "adapts a model that there is; give `from`");
   require(!config.from().empty() || config.tokenizer().training_episodes() > 0, "tokenizer.training_episodes",
           "must be at least 1");
   return faults;
@@ -77,9 +89,11 @@ absl::StatusOr<v1::SftConfig> LoadSftConfig(const std::string& path) {
   SetDefaults(&config);
   if (absl::Status read = config::ReadYaml(*text, path, SetElementDefaults, &config); !read.ok()) return read;
   if (absl::Status sound = config::FaultsOf(path, Check(config)); !sound.ok()) return sound;
-  if (!config.from().empty()) {
-    const auto folder = std::filesystem::absolute(path).parent_path();
-    config.set_from((folder / config.from()).lexically_normal().string());
+  const auto folder = std::filesystem::absolute(path).parent_path();
+  const auto resolve = [&](const std::string& given) { return (folder / given).lexically_normal().string(); };
+  if (!config.from().empty()) config.set_from(resolve(config.from()));
+  for (v1::DemonstrationConfig& d : *config.mutable_demonstrations()) {
+    if (!d.recordings().empty()) d.set_recordings(resolve(d.recordings()));
   }
   return config;
 }
