@@ -315,6 +315,7 @@ void Actor::UsePolicy() {
     } else {
       policy::EngineOptions engine_options = rollout_->engine_options();
       engine_options.threads = options_.threads;
+      engine_options.device = options_.device;
       auto made = policy::Engine::Create(model, engine_options);
       status = made.status();
       if (made.ok()) engine = *std::move(made);

@@ -31,6 +31,7 @@ struct ActorOptions {
   std::string name;         // unique in the fleet
   int slots = 64;           // episodes decoded at once
   int threads = 1;          // of the model's arithmetic; results do not depend on it
+  std::string device = "cpu";  // or "cuda", "cuda:N"
 };
 
 // The thread that calls Run plays; the session, the sender and the receiver have a thread each and

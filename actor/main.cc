@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   app.add_option("--threads", flags.actor.threads, "of the model's arithmetic; results do not depend on it")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
+  app.add_option("--device", flags.actor.device, "where the model computes: cpu, cuda or cuda:N")->capture_default_str();
   app.add_option("--listen", flags.listen, "HOST:PORT of health checks; port 0 picks one")
       ->capture_default_str();
   app.add_option("--metrics-port", flags.metrics_port,

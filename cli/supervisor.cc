@@ -57,6 +57,11 @@ absl::StatusOr<int> FreePort() {
   return ntohs(address.sin_port);
 }
 
+// The n-th of its kind computes on the n-th device, in turn.
+std::string DeviceOf(const v1::Resources& resources, uint32_t n) {
+  return resources.devices().empty() ? "cpu" : resources.devices(static_cast<int>(n % resources.devices_size()));
+}
+
 }  // namespace
 
 absl::Status Supervisor::StartChild(Child& child) {
@@ -117,7 +122,7 @@ absl::StatusOr<Supervisor> Supervisor::Start(const v1::Resources& resources, con
     const auto port = metrics_port(child.name);
     if (!port.ok()) return port.status();
     child.options = {.command = {*learner, "--coordinator", *address, "--rank", absl::StrCat(rank), "--listen",
-                                 "127.0.0.1:0", "--metrics-port", *port, "--threads", threads},
+                                 "127.0.0.1:0", "--metrics-port", *port, "--threads", threads, "--device", DeviceOf(resources, rank)},
                      .environment = environment,
                      .log_path = log(child.name)};
     supervisor.children_.push_back(std::move(child));
@@ -127,7 +132,7 @@ absl::StatusOr<Supervisor> Supervisor::Start(const v1::Resources& resources, con
     const auto port = metrics_port(child.name);
     if (!port.ok()) return port.status();
     child.options = {.command = {*actor, "--coordinator", *address, "--name", child.name, "--metrics-port", *port,
-                                 "--slots", absl::StrCat(resources.slots()), "--threads", threads},
+                                 "--slots", absl::StrCat(resources.slots()), "--threads", threads, "--device", DeviceOf(resources, i)},
                      .environment = environment,
                      .log_path = log(child.name)};
     supervisor.children_.push_back(std::move(child));

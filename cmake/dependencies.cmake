@@ -38,7 +38,7 @@ target_compile_definitions(libtorch INTERFACE NOMINMAX)
 target_link_libraries(libtorch INTERFACE ${LIBTORCH}/lib/libtorch_cpu.so ${LIBTORCH}/lib/libc10.so
   ${LIBTORCH}/lib/libgomp.so.1)
 target_link_options(libtorch INTERFACE
-  -Wl,-rpath,${LIBTORCH}/lib -Wl,-rpath-link,${LIBTORCH}/../nvidia/cu13/lib)
+  -Wl,-rpath,${LIBTORCH}/lib -Wl,-rpath,$ORIGIN/../lib -Wl,-rpath-link,${LIBTORCH}/../nvidia/cu13/lib)
 
 # NCCL is used where the CUDA toolkit is installed; its absence only leaves that transport out.
 find_package(CUDAToolkit QUIET)

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/suggest.h"
@@ -140,6 +142,14 @@ class Validator {
     Require(r.actors() <= 1024, "resources.actors", "must be at most 1024");
     Require(r.learner_ranks() >= 1, "resources.learner_ranks", "must be at least 1: without one nothing is learned");
     Require(r.threads() >= 1 && r.threads() <= 1024, "resources.threads", "must be from 1 to 1024");
+    for (int i = 0; i < r.devices_size(); ++i) {
+      const std::string& device = r.devices(i);
+      int index = 0;
+      Require(device == "cpu" || device == "cuda" ||
+                  (absl::StartsWith(device, "cuda:") && absl::SimpleAtoi(device.substr(5), &index) && index >= 0),
+              absl::StrCat("resources.devices[", i, "]"),
+              absl::StrCat("unknown \"", device, "\"; known: cpu, cuda, cuda:N"));
+    }
     Require(r.slots() >= 1 && r.slots() <= 65536, "resources.slots", "must be from 1 to 65536");
     if (r.learner_ranks() >= 1 && config_.rollout().groups_per_update() >= 1) {
       Require(config_.rollout().groups_per_update() % r.learner_ranks() == 0, "rollout.groups_per_update",

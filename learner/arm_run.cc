@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "common/logging.h"
 #include "learner/nccl_collective.h"
+#include "policy/device.h"
 #include "policy/model_files.h"
 
 namespace sojourn::learner {
@@ -193,8 +194,10 @@ absl::Status ArmRun::LoadCheckpoint() {
   if (!type.ok()) return type.status();
   absl::StatusOr<policy::Model> starting = policy::LoadModel(config().policy().model(), *type);
   if (!starting.ok()) return starting.status();
+  const absl::StatusOr<torch::Device> device = policy::OpenDevice(options_.device);
+  if (!device.ok()) return device.status();
   absl::StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(
-      config(), train_.planned_updates(), *starting, collective_.get(), options_.reduce_timeout);
+      config(), train_.planned_updates(), *starting, collective_.get(), options_.reduce_timeout, *device);
   if (!trainer.ok()) return trainer.status();
   trainer_ = *std::move(trainer);
 

@@ -33,6 +33,7 @@ struct ArmRunOptions {
   uint32_t rank = 0;
   uint64_t checkpoint_every = 20;  // updates; the same on every rank
   bool sync_journal = true;
+  std::string device = "cpu";      // where the model computes (policy/device.h)
   std::optional<int> nccl_device;  // sums gradients by NCCL on this GPU; else over TCP
   absl::Duration connect_timeout = absl::Seconds(60);  // for forming the collective
   absl::Duration reduce_timeout = absl::Seconds(60);   // for other ranks' part of an update

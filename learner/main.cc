@@ -12,6 +12,7 @@
 #include "learner/learner.h"
 #include "learner/memory.h"
 #include "learner/nccl_collective.h"
+#include "policy/device.h"
 
 int main(int argc, char** argv) {
   sojourn::InstallShutdown();
@@ -20,7 +21,6 @@ int main(int argc, char** argv) {
   int metrics_port = -1, threads = 1;
   bool no_sync = false;
   std::string collective = "tcp";
-  int device = 0;
   CLI::App app("One learner rank: takes trajectories, makes updates, hands out policy versions.");
   app.add_option("--coordinator", options.coordinator, "The coordinator's HOST:PORT")->required();
   app.add_option("--rank", options.arm.rank, "This rank, from 0")->required();
@@ -35,8 +35,7 @@ int main(int argc, char** argv) {
   app.add_option("--collective", collective, "How ranks add up gradients: tcp, or nccl between GPUs")
       ->check(CLI::IsMember({"tcp", "nccl"}))
       ->capture_default_str();
-  app.add_option("--device", device, "The GPU of --collective nccl, from 0")
-      ->check(CLI::Range(0, 1023))
+  app.add_option("--device", options.arm.device, "Where the model computes: cpu, cuda or cuda:N")
       ->capture_default_str();
   app.add_option("--checkpoint-every", options.arm.checkpoint_every,
                  "Updates between checkpoints; the same on every rank")
@@ -55,8 +54,17 @@ int main(int argc, char** argv) {
                    "again, or use --collective tcp\n";
       return 2;
     }
-    options.arm.nccl_device = device;
+    options.arm.nccl_device = 0;
   }
+  const auto device = sojourn::policy::OpenDevice(options.arm.device);
+  if (!device.ok() || (device->is_cpu() && options.arm.nccl_device)) {
+    std::cerr << "sojourn-learner: "
+              << (device.ok() ? "--collective nccl adds up between GPUs; give --device cuda or cuda:N"
+                              : device.status().message())
+              << "\n";
+    return 2;
+  }
+  if (options.arm.nccl_device) options.arm.nccl_device = device->index();
   if (absl::Status status =
           sojourn::InitLogging(absl::StrCat("learner-", options.arm.rank), log_level);
       !status.ok()) {

@@ -41,7 +41,21 @@ absl::Span<float> Gradients::values() {
   return absl::MakeSpan(flat_.data_ptr<float>(), static_cast<size_t>(flat_.numel()));
 }
 
+absl::Status Gradients::Reduce(Collective& collective, absl::Duration timeout) {
+  if (collective.size() == 1) return absl::OkStatus();
+  torch::Tensor host = flat_.to(torch::kCPU);
+  const absl::Status status = collective.AllReduceSum(
+      absl::MakeSpan(host.data_ptr<float>(), static_cast<size_t>(host.numel())), timeout);
+  if (status.ok() && !flat_.is_cpu()) flat_.copy_(host);
+  return status;
+}
+
 double Gradients::ClipNorm(double max_norm) {
+  if (!flat_.is_cpu()) {
+    const double whole = flat_.norm().item<double>();
+    if (std::isfinite(whole) && max_norm > 0 && whole > max_norm) flat_.mul_(max_norm / whole);
+    return whole;
+  }
   // Sums of fixed pieces, added in order: the same bits with any number of threads.
   constexpr int64_t kPiece = 1 << 14;
   const int64_t pieces = (flat_.numel() + kPiece - 1) / kPiece;
@@ -68,6 +82,13 @@ AdamW::AdamW(policy::Weights weights, AdamWOptions options)
       first_(ZerosLike(weights_)),
       second_(ZerosLike(weights_)) {}
 
+void TakeAdamWStep(const AdamWStep& step, const torch::Tensor& gradient, torch::Tensor weight, torch::Tensor first,
+                   torch::Tensor second) {
+  first.mul_(step.beta1).add_(gradient, 1 - step.beta1);
+  second.mul_(step.beta2).addcmul_(gradient, gradient, 1 - step.beta2);
+  weight.mul_(step.keep).addcdiv_(first, (second * step.inverse2).sqrt_().add_(step.epsilon), -step.rate);
+}
+
 void AdamW::Step(double learning_rate) {
   at::NoGradGuard no_gradients;
   ++steps_;
@@ -82,6 +103,10 @@ void AdamW::Step(double learning_rate) {
     const bool decays = options_.weight_decay != 0 && Decays(name, weight);
     step.keep = static_cast<float>(decays ? 1 - learning_rate * options_.weight_decay : 1);
     const torch::Tensor gradient = weight.grad().contiguous();
+    if (!weight.is_cpu()) {
+      TakeAdamWStep(step, gradient, weight, first_[name], second_[name]);
+      continue;
+    }
     const float* g = gradient.const_data_ptr<float>();
     float* const w = weight.mutable_data_ptr<float>();
     float* const m = first_[name].mutable_data_ptr<float>();
@@ -94,8 +119,8 @@ void AdamW::Step(double learning_rate) {
 
 policy::Weights AdamW::Export() const {
   policy::Weights state;
-  for (const auto& [name, tensor] : first_) state["exp_avg/" + name] = tensor.clone();
-  for (const auto& [name, tensor] : second_) state["exp_avg_sq/" + name] = tensor.clone();
+  for (const auto& [name, tensor] : first_) state["exp_avg/" + name] = tensor.to(torch::kCPU, torch::kFloat, false, /*copy=*/true);
+  for (const auto& [name, tensor] : second_) state["exp_avg_sq/" + name] = tensor.to(torch::kCPU, torch::kFloat, false, /*copy=*/true);
   return state;
 }
 

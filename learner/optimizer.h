@@ -8,7 +8,10 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "learner/collective.h"
+#include "learner/optimizer_kernels.h"
 #include "policy/model.h"
 
 namespace sojourn::learner {
@@ -21,7 +24,9 @@ class Gradients {
   explicit Gradients(policy::Weights& weights);
 
   void Zero();
-  absl::Span<float> values();
+  absl::Span<float> values();  // on the CPU
+  // Adds up all ranks' gradients; from a GPU by way of the host's memory.
+  absl::Status Reduce(Collective& collective, absl::Duration timeout);
   // Scales the gradients so that their norm over all weights is at most `max_norm` (0: no limit).
   // Returns the norm before; a norm that is not finite is returned without scaling.
   double ClipNorm(double max_norm);
@@ -29,6 +34,10 @@ class Gradients {
  private:
   torch::Tensor flat_;
 };
+
+// One step of one weight by LibTorch's operations, where the kernel does not reach: the same formula.
+void TakeAdamWStep(const AdamWStep& step, const torch::Tensor& gradient, torch::Tensor weight, torch::Tensor first,
+                   torch::Tensor second);
 
 // Weight decay is for matrices that mix features; norms' vectors and embedding tables are left
 // alone.

@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "common/random.h"
+
 namespace sojourn::learner {
 namespace {
 
@@ -54,6 +56,22 @@ TEST(AdamW, FollowsTheRecurrenceAndDecaysMatricesOnly) {
       }
     }
   }
+}
+
+TEST(AdamW, OperationsOnTensorsStepAsTheKernelDoes) {
+  Random random(RandomKey(4));
+  std::vector<torch::Tensor> by_kernel, by_tensors;  // gradient, weight, moments
+  for (int i = 0; i < 4; ++i) {
+    torch::Tensor values = torch::empty({100});
+    for (int64_t k = 0; k < 100; ++k) values[k] = (i == 3 ? 0 : -0.5) + random.Uniform();
+    by_kernel.push_back(values);
+    by_tensors.push_back(values.clone());
+  }
+  const AdamWStep step{.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .rate = 0.02, .inverse2 = 3, .keep = 0.99};
+  const auto data = [&](int i) { return by_kernel[i].data_ptr<float>(); };
+  TakeAdamWStep(step, 100, data(0), data(1), data(2), data(3));
+  TakeAdamWStep(step, by_tensors[0], by_tensors[1], by_tensors[2], by_tensors[3]);
+  for (int i = 1; i < 4; ++i) EXPECT_LT((by_kernel[i] - by_tensors[i]).abs().max().item<float>(), 1e-6) << i;
 }
 
 TEST(AdamW, TheFirstStepIsTheLearningRateAgainstTheGradientsSign) {

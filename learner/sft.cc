@@ -138,6 +138,7 @@ absl::Status Train(Trainable& trainable, absl::Span<const SupervisedSequence> da
   AdamW adamw(rest, {.beta2 = 0.95});
   Order order(data.size(), options.seed);
   const double decay_steps = options.decay_fraction * options.steps;
+  const auto there = [&](const torch::Tensor& x) { return x.to(trainable.device()); };
   SupervisedProgress state;
   while (state.step < options.steps) {
     std::vector<const SupervisedSequence*> step;
@@ -161,9 +162,9 @@ absl::Status Train(Trainable& trainable, absl::Span<const SupervisedSequence> da
       if (pass.rows.empty()) continue;
       const policy::Model model = trainable.Compute();
       const torch::Tensor hidden = model.Hidden(pass.packed, options.recompute_activations);
-      const torch::Tensor logprobs = model.Score(hidden, torch::tensor(pass.rows, torch::kLong),
-                                                 torch::tensor(pass.targets, torch::kLong), 1.0).logprobs;
-      const torch::Tensor loss = -(logprobs * torch::tensor(pass.weights, torch::kFloat)).sum() / weight_sum;
+      const torch::Tensor logprobs = model.Score(hidden, there(torch::tensor(pass.rows, torch::kLong)),
+                                                 there(torch::tensor(pass.targets, torch::kLong)), 1.0).logprobs;
+      const torch::Tensor loss = -(logprobs * there(torch::tensor(pass.weights, torch::kFloat))).sum() / weight_sum;
       loss.backward();
       state.loss += loss.item<double>();
     }

@@ -23,10 +23,10 @@ namespace {
 constexpr const char* kA = ".lora_a";
 constexpr const char* kB = ".lora_b";
 
-policy::Weights As(const policy::Weights& weights, torch::ScalarType type, bool copy) {
+policy::Weights As(const policy::Weights& weights, const torch::Device& device, torch::ScalarType type, bool copy) {
   policy::Weights result;
   for (const auto& [name, weight] : weights) {
-    result[name] = weight.detach().to(type, /*non_blocking=*/false, copy).contiguous();
+    result[name] = weight.detach().to(device, type, /*non_blocking=*/false, copy).contiguous();
   }
   return result;
 }
@@ -81,16 +81,17 @@ absl::StatusOr<torch::ScalarType> PolicyType(const v1::Policy& policy) {
       absl::StrCat("policy.dtype: unknown \"", policy.dtype(), "\"; known: float32, bfloat16"));
 }
 
-absl::StatusOr<Trainable> Trainable::Create(const policy::Model& start, const v1::Policy& policy, uint64_t seed) {
+absl::StatusOr<Trainable> Trainable::Create(const policy::Model& start, const v1::Policy& policy, uint64_t seed,
+                                            const torch::Device& device) {
   const auto type = PolicyType(policy);
   if (!type.ok()) return type.status();
   const bool lora = policy.lora().rank() > 0;
   // What is trained in place is a copy: the start is the reference too.
-  auto base = policy::Model::Create(start.config(), As(start.weights(), *type, /*copy=*/!lora && *type == torch::kFloat));
+  auto base = policy::Model::Create(start.config(), As(start.weights(), device, *type, /*copy=*/!lora && *type == torch::kFloat));
   if (!base.ok()) return base.status();
   Trainable made(*std::move(base), *type);
   if (!lora) {
-    made.parameters_ = *type == torch::kFloat ? made.base_.weights() : As(start.weights(), torch::kFloat, true);
+    made.parameters_ = *type == torch::kFloat ? made.base_.weights() : As(start.weights(), device, torch::kFloat, true);
     return made;
   }
   made.rank_ = policy.lora().rank();
@@ -101,8 +102,8 @@ absl::StatusOr<Trainable> Trainable::Create(const policy::Model& start, const v1
   }
   for (const auto& [name, weight] : start.weights()) {
     if (weight.dim() != 2 || !IsTarget(name, made.targets_)) continue;
-    made.parameters_[name + kA] = RandomA(made.rank_, weight.size(1), RandomKey(seed).With("lora").With(name));
-    made.parameters_[name + kB] = torch::zeros({weight.size(0), made.rank_}, torch::kFloat);
+    made.parameters_[name + kA] = RandomA(made.rank_, weight.size(1), RandomKey(seed).With("lora").With(name)).to(device);
+    made.parameters_[name + kB] = torch::zeros({weight.size(0), made.rank_}, torch::TensorOptions(device).dtype(torch::kFloat));
   }
   if (made.parameters_.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("policy.lora.targets: none of ", absl::StrJoin(made.targets_, ", "),
@@ -133,7 +134,7 @@ policy::Model Trainable::Compute() const {
 
 policy::Model Trainable::Policy() const {
   at::NoGradGuard no_gradients;
-  return *policy::Model::Create(base_.config(), Compute().MergedWeights());
+  return *policy::Model::Create(base_.config(), As(Compute().MergedWeights(), torch::kCPU, type_, false));
 }
 
 absl::Status Trainable::SaveAdapter(const std::string& directory, const std::string& base_model) const {
@@ -158,7 +159,7 @@ absl::Status Trainable::SaveAdapter(const std::string& directory, const std::str
     std::string module = name.substr(0, name.size() - std::string(kA).size());
     module.resize(module.size() - std::string(".weight").size());
     tensors[absl::StrCat("base_model.model.", module, is_a ? ".lora_A.weight" : ".lora_B.weight")] =
-        parameter.detach();
+        parameter.detach().to(torch::kCPU);
   }
   return policy::WriteSafetensors(directory + "/adapter_model.safetensors", tensors);
 }

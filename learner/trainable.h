@@ -22,7 +22,10 @@ class Trainable {
   // InvalidArgument: an unknown dtype, or LoRA targets that name no projection. `seed` draws LoRA's A; B is 0,
   // so that training starts from the starting policy. The start's tensors are shared where nothing changes
   // them, else copied.
-  static absl::StatusOr<Trainable> Create(const policy::Model& start, const v1::Policy& policy, uint64_t seed);
+  static absl::StatusOr<Trainable> Create(const policy::Model& start, const v1::Policy& policy, uint64_t seed,
+                                          const torch::Device& device = torch::kCPU);
+
+  torch::Device device() const { return base_.weights().begin()->second.device(); }
 
   const policy::ModelConfig& config() const { return base_.config(); }
 
@@ -33,7 +36,7 @@ class Trainable {
   // The model of the parameters' present values, differentiable with respect to them.
   policy::Model Compute() const;
 
-  // The same as plain weights, adapters merged, in the model's dtype: what actors play and what is saved.
+  // The same as plain weights on the CPU, adapters merged, in the model's dtype: what actors play and what is saved.
   policy::Model Policy() const;
 
   // Writes the adapters as PEFT's LoraConfig and safetensors (adapter_config.json, adapter_model.safetensors).

@@ -88,7 +88,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const v1::JobConfig& co
                                                          uint64_t planned_updates,
                                                          const policy::Model& starting,
                                                          Collective* collective,
-                                                         absl::Duration reduce_timeout) {
+                                                         absl::Duration reduce_timeout,
+                                                         const torch::Device& device) {
   const v1::Algorithm& a = config.algorithm();
   auto algorithm = MakeAlgorithm(a.name());
   if (!algorithm.ok()) return algorithm.status();
@@ -119,10 +120,10 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const v1::JobConfig& co
                                                    a.loss_normalization(),
                                                    "\"; known: token, sequence"));
   }
-  auto trainable = Trainable::Create(starting, config.policy(), config.seed());
+  auto trainable = Trainable::Create(starting, config.policy(), config.seed(), device);
   if (!trainable.ok()) return trainable.status();
   policy::Weights weights = starting.weights();
-  for (auto& [name, weight] : weights) weight = weight.detach().to(*PolicyType(config.policy()));
+  for (auto& [name, weight] : weights) weight = weight.detach().to(device, *PolicyType(config.policy()));
   auto reference = policy::Model::Create(starting.config(), std::move(weights));
   if (!reference.ok()) return reference.status();
   return std::unique_ptr<Trainer>(new Trainer(config, *std::move(trainable), *std::move(reference),
@@ -294,9 +295,9 @@ void Trainer::ScoreReference(std::vector<Episode>& episodes) const {
        CutMicrobatches(Sizes(all), config_.algorithm().microbatch_tokens())) {
     const Packed packed = Pack(all, range);
     const auto scores =
-        reference_.Score(reference_.Hidden(packed.tokens), ToTensor(packed.rows, torch::kLong),
-                         ToTensor(packed.targets, torch::kLong), config_.rollout().temperature());
-    const torch::Tensor logprobs = scores.logprobs.contiguous();
+        reference_.Score(reference_.Hidden(packed.tokens), There(ToTensor(packed.rows, torch::kLong)),
+                         There(ToTensor(packed.targets, torch::kLong)), config_.rollout().temperature());
+    const torch::Tensor logprobs = scores.logprobs.to(torch::kCPU).contiguous();
     const float* from = logprobs.data_ptr<float>();
     for (size_t i = range.begin; i < range.end; ++i) {
       std::copy_n(from, all[i]->rows.size(), all[i]->reference.begin());
@@ -346,15 +347,15 @@ absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double le
     }
     const policy::Model model = trainable_.Compute();
     const auto scores = model.Score(model.Hidden(packed.tokens, a.recompute_activations()),
-                                    ToTensor(packed.rows, torch::kLong),
-                                    ToTensor(packed.targets, torch::kLong), config_.rollout().temperature());
+                                    There(ToTensor(packed.rows, torch::kLong)),
+                                    There(ToTensor(packed.targets, torch::kLong)), config_.rollout().temperature());
     const TokenLoss loss =
         ComputeTokenLoss({.logprobs = scores.logprobs,
                           .entropies = scores.entropies,
-                          .behavior_logprobs = Field(read, range, &Episode::behavior),
-                          .reference_logprobs = Field(read, range, &Episode::reference),
-                          .advantages = Field(read, range, &Episode::advantages),
-                          .weights = ToTensor(weights, torch::kFloat)},
+                          .behavior_logprobs = There(Field(read, range, &Episode::behavior)),
+                          .reference_logprobs = There(Field(read, range, &Episode::reference)),
+                          .advantages = There(Field(read, range, &Episode::advantages)),
+                          .weights = There(ToTensor(weights, torch::kFloat))},
                          options);
     loss.total.backward();
     sums.loss += loss.total.item<double>();
@@ -365,7 +366,7 @@ absl::Status Trainer::Step(std::vector<Episode*> episodes, bool first, double le
     if (first) sums.difference += loss.difference;
   }
   start = absl::Now();
-  status = collective_->AllReduceSum(gradients_.values(), reduce_timeout_);
+  status = gradients_.Reduce(*collective_, reduce_timeout_);
   sums.reduce_seconds += SecondsSince(start);
   if (!status.ok()) return status;
   const double norm = gradients_.ClipNorm(a.max_gradient_norm());
@@ -517,7 +518,7 @@ absl::StatusOr<UpdateResult> Trainer::UpdateOrThrow(absl::Span<const v1::Traject
 
 TrainerState Trainer::Export() const {
   policy::Weights weights;
-  for (const auto& [name, parameter] : trainable_.parameters()) weights[name] = parameter.detach().clone();
+  for (const auto& [name, parameter] : trainable_.parameters()) weights[name] = parameter.detach().to(torch::kCPU, torch::kFloat, false, /*copy=*/true);
   return {.version = version_,
           .optimizer_steps = optimizer_.steps(),
           .weights = std::move(weights),

@@ -67,7 +67,8 @@ class Trainer {
                                                          uint64_t planned_updates,
                                                          const policy::Model& starting,
                                                          Collective* collective,
-                                                         absl::Duration reduce_timeout);
+                                                         absl::Duration reduce_timeout,
+                                                         const torch::Device& device = torch::kCPU);
 
   // Update number version(): this rank's trajectories of it, whole groups, sorted by (group,
   // member): groups version() * groups_per_update + i with i % ranks == rank. Afterwards version()
@@ -94,6 +95,7 @@ class Trainer {
           std::unique_ptr<Algorithm> algorithm, Collective* collective,
           absl::Duration reduce_timeout, Schedule schedule);
 
+  torch::Tensor There(const torch::Tensor& x) const { return x.to(trainable_.device()); }
   absl::Status CheckUpdate(absl::Span<const v1::Trajectory> trajectories) const;
   std::vector<Episode> MakeEpisodes(absl::Span<const v1::Trajectory> trajectories) const;
   void ScoreReference(std::vector<Episode>& episodes) const;

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "policy/device.h"
+#include "policy/device_model.h"
 #include "policy/engine_model.h"
 #include "policy/kv_cache.h"
 #include "policy/sampler.h"
@@ -46,15 +48,14 @@ struct Episode {
   int64_t unread() const { return static_cast<int64_t>(tokens.size()) - cache.length; }
 };
 
-class CpuEngine : public Engine {
+class BatchingEngine : public Engine {
  public:
-  CpuEngine(const Model& model, const EngineOptions& options, int64_t blocks)
+  BatchingEngine(const Model& model, const EngineOptions& options, const torch::Device& device, int64_t blocks)
       : options_(options),
         context_limit_(std::min<int64_t>(options.max_context_tokens, blocks * kPanel)),
         pool_(options.threads),
-        model_(model, options.weight_format, options.slots + options.prefill_chunk, context_limit_,
-               pool_),
-        cache_(model.config().num_hidden_layers, model_.kv_block_bytes(), blocks),
+        model_(MakePass(model, device, blocks)),
+        cache_(model_->kv_memory(), blocks),
         samplers_(options.threads) {}
 
   absl::Status SetModel(std::shared_ptr<const Model> model, CachePolicy cache) override;
@@ -74,6 +75,13 @@ class CpuEngine : public Engine {
   EngineStats stats() const override;
 
  private:
+  std::unique_ptr<ForwardPass> MakePass(const Model& model, const torch::Device& device, int64_t blocks) {
+    if (!device.is_cpu() || options_.by_libtorch) {
+      return std::make_unique<DeviceModel>(model, device, options_.weight_format, blocks, context_limit_);
+    }
+    return std::make_unique<EngineModel>(model, options_.weight_format, options_.slots + options_.prefill_chunk,
+                                         context_limit_, pool_);
+  }
   absl::Status CheckTokens(absl::Span<const int32_t> tokens) const;
   void Admit();
   void PrepareRows();
@@ -89,13 +97,14 @@ class CpuEngine : public Engine {
   bool InSlot(const Prompt* prompt) const;
   // Hands a prompt that is now read to its members.
   void FinishPrompt(Prompt& prompt, absl::Span<const float> logits);
+  void DrawTokens();
   // The episode's next token; true when that completes its response.
   bool TakeToken(Episode& episode, SampledToken drawn);
 
   const EngineOptions options_;
   const int64_t context_limit_;
   ThreadPool pool_;
-  EngineModel model_;
+  std::unique_ptr<ForwardPass> model_;
   KvCache cache_;
   std::vector<Sampler> samplers_;        // per thread
   std::map<int64_t, Episode> episodes_;  // nodes stay in place
@@ -112,27 +121,28 @@ class CpuEngine : public Engine {
   };
   struct Draw {
     Episode* episode;
-    absl::Span<const float> logits;
+    int64_t output = -1;            // of the step, or
+    absl::Span<const float> logits;  // of a prompt
     absl::StatusOr<SampledToken> drawn{SampledToken{}};
   };
-  std::vector<EngineModel::Row> rows_;
+  std::vector<ForwardPass::Row> rows_;
   std::vector<int32_t> output_rows_;
   std::vector<Output> outputs_;
   std::vector<Draw> draws_;
 };
 
-absl::Status CpuEngine::SetModel(std::shared_ptr<const Model> model, CachePolicy cache) {
+absl::Status BatchingEngine::SetModel(std::shared_ptr<const Model> model, CachePolicy cache) {
   if (cache == CachePolicy::kRefuse && !episodes_.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "cannot change the model while ", episodes_.size(),
         " episodes are open: close them first, or say what becomes of their keys and values"));
   }
   ModelConfig config = model->config();
-  config.torch_dtype = model_.config().torch_dtype;  // the engine has its own format
-  if (ModelConfigJson(config) != ModelConfigJson(model_.config())) {
+  config.torch_dtype = model_->config().torch_dtype;  // the engine has its own format
+  if (ModelConfigJson(config) != ModelConfigJson(model_->config())) {
     return absl::InvalidArgumentError("the new model has another config than the engine's");
   }
-  model_.SetWeights(*model);
+  model_->SetWeights(*model);
   if (cache == CachePolicy::kRebuild) {
     DropAll();
     for (auto& [id, episode] : episodes_) {
@@ -142,18 +152,18 @@ absl::Status CpuEngine::SetModel(std::shared_ptr<const Model> model, CachePolicy
   return absl::OkStatus();
 }
 
-absl::Status CpuEngine::CheckTokens(absl::Span<const int32_t> tokens) const {
+absl::Status BatchingEngine::CheckTokens(absl::Span<const int32_t> tokens) const {
   for (const int32_t token : tokens) {
-    if (token < 0 || token >= model_.config().vocab_size) {
+    if (token < 0 || token >= model_->config().vocab_size) {
       return absl::InvalidArgumentError(
           absl::StrCat("token ", token, " is not in the model's vocabulary of ",
-                       model_.config().vocab_size, ": is the tokenizer this model's?"));
+                       model_->config().vocab_size, ": is the tokenizer this model's?"));
     }
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<int64_t>> CpuEngine::OpenGroup(absl::Span<const int32_t> tokens, int n) {
+absl::StatusOr<std::vector<int64_t>> BatchingEngine::OpenGroup(absl::Span<const int32_t> tokens, int n) {
   if (n <= 0) return absl::InvalidArgumentError(absl::StrCat("a group needs episodes, got ", n));
   if (tokens.empty()) return absl::InvalidArgumentError("a group's prompt is empty");
   if (absl::Status valid = CheckTokens(tokens); !valid.ok()) return valid;
@@ -180,7 +190,7 @@ absl::StatusOr<std::vector<int64_t>> CpuEngine::OpenGroup(absl::Span<const int32
   return prompt->members;
 }
 
-void CpuEngine::Close(int64_t id) {
+void BatchingEngine::Close(int64_t id) {
   const auto found = episodes_.find(id);
   if (found == episodes_.end()) return;
   Episode& episode = found->second;
@@ -194,7 +204,7 @@ void CpuEngine::Close(int64_t id) {
   episodes_.erase(found);
 }
 
-absl::Status CpuEngine::Respond(int64_t id, ResponseRequest request) {
+absl::Status BatchingEngine::Respond(int64_t id, ResponseRequest request) {
   const auto found = episodes_.find(id);
   if (found == episodes_.end())
     return absl::NotFoundError(absl::StrCat("episode ", id, " is not open"));
@@ -234,12 +244,12 @@ absl::Status CpuEngine::Respond(int64_t id, ResponseRequest request) {
   return absl::OkStatus();
 }
 
-bool CpuEngine::InSlot(const Prompt* prompt) const {
+bool BatchingEngine::InSlot(const Prompt* prompt) const {
   return std::any_of(slots_.begin(), slots_.end(),
                      [&](const Episode* episode) { return episode->prompt.get() == prompt; });
 }
 
-bool CpuEngine::Drop(Episode& episode) {
+bool BatchingEngine::Drop(Episode& episode) {
   const bool joint = episode.reads_prompt() && !InSlot(episode.prompt.get());
   KvSequence& cache = joint ? episode.prompt->cache : episode.cache;
   const bool any = !cache.blocks.empty();
@@ -247,7 +257,7 @@ bool CpuEngine::Drop(Episode& episode) {
   return any;
 }
 
-void CpuEngine::DropAll() {
+void BatchingEngine::DropAll() {
   for (auto& [id, episode] : episodes_) {
     cache_.Release(episode.cache);
     if (episode.prompt != nullptr) {
@@ -257,7 +267,7 @@ void CpuEngine::DropAll() {
   }
 }
 
-bool CpuEngine::MakeRoom(int64_t blocks, size_t slot) {
+bool BatchingEngine::MakeRoom(int64_t blocks, size_t slot) {
   while (cache_.free_blocks() < blocks) {
     Episode* oldest = nullptr;
     for (auto& [id, episode] : episodes_) {
@@ -285,7 +295,7 @@ bool CpuEngine::MakeRoom(int64_t blocks, size_t slot) {
 }
 
 // A response waits until its tokens and the next one fit beside those under way.
-void CpuEngine::Admit() {
+void BatchingEngine::Admit() {
   const auto needs = [&](const Episode& episode) {
     const Prompt* const prompt = episode.prompt.get();
     if (prompt == nullptr) return cache_.BlocksFor(episode.cache, episode.unread() + 1);
@@ -310,7 +320,7 @@ void CpuEngine::Admit() {
   }
 }
 
-void CpuEngine::AddRows(absl::Span<const int32_t> tokens, int64_t n, KvSequence& cache,
+void BatchingEngine::AddRows(absl::Span<const int32_t> tokens, int64_t n, KvSequence& cache,
                         int64_t& once_read) {
   cache_.Reserve(cache, n);
   for (const int32_t token : tokens.subspan(cache.length, n)) {
@@ -319,7 +329,7 @@ void CpuEngine::AddRows(absl::Span<const int32_t> tokens, int64_t n, KvSequence&
   once_read = std::max(once_read, cache.length);
 }
 
-void CpuEngine::PrepareRows() {
+void BatchingEngine::PrepareRows() {
   rows_.clear();
   output_rows_.clear();
   outputs_.clear();
@@ -351,7 +361,7 @@ void CpuEngine::PrepareRows() {
   }
 }
 
-void CpuEngine::FinishPrompt(Prompt& prompt, absl::Span<const float> logits) {
+void BatchingEngine::FinishPrompt(Prompt& prompt, absl::Span<const float> logits) {
   prompt.logits.assign(logits.begin(), logits.end());
   for (const int64_t id : prompt.members) {
     Episode& member = episodes_.at(id);
@@ -363,7 +373,7 @@ void CpuEngine::FinishPrompt(Prompt& prompt, absl::Span<const float> logits) {
   cache_.Release(prompt.cache);
 }
 
-bool CpuEngine::TakeToken(Episode& episode, SampledToken drawn) {
+bool BatchingEngine::TakeToken(Episode& episode, SampledToken drawn) {
   Response& response = episode.response;
   const ResponseRequest& request = episode.request;
   response.tokens.push_back(drawn.token);
@@ -379,32 +389,58 @@ bool CpuEngine::TakeToken(Episode& episode, SampledToken drawn) {
          static_cast<int64_t>(episode.tokens.size()) >= context_limit_;
 }
 
-absl::StatusOr<std::vector<Response>> CpuEngine::Step() try {
+void BatchingEngine::DrawTokens() {
+  const auto uniform = [](const Draw& draw) {
+    return Random(draw.episode->request.key.With(draw.episode->response.tokens.size())).Uniform();
+  };
+  std::vector<ForwardPass::Draw> there;  // where the logits are
+  std::vector<Draw*> here, drawn_there;
+  for (Draw& draw : draws_) {
+    const ResponseRequest& request = draw.episode->request;
+    const bool whole = request.sampling.top_k == 0 && request.sampling.top_p >= 1;
+    if (draw.output >= 0 && request.alternatives == 0 && (whole || request.sampling.temperature == 0)) {
+      there.push_back({draw.output, request.sampling.temperature, uniform(draw)});
+      drawn_there.push_back(&draw);
+    } else {
+      here.push_back(&draw);
+    }
+  }
+  std::vector<absl::StatusOr<SampledToken>> tokens;
+  if (!there.empty() && model_->Sample(there, &tokens)) {
+    for (size_t i = 0; i < tokens.size(); ++i) drawn_there[i]->drawn = std::move(tokens[i]);
+  } else {
+    here.insert(here.end(), drawn_there.begin(), drawn_there.end());
+  }
+  for (Draw* draw : here) {
+    if (draw->output >= 0) draw->logits = model_->logits(draw->output);
+  }
+  pool_.For(here.size(), [&](int64_t i, int thread) {
+    const ResponseRequest& request = here[i]->episode->request;
+    here[i]->drawn = samplers_[thread].Sample(here[i]->logits, request.sampling, uniform(*here[i]), request.alternatives);
+  });
+}
+
+absl::StatusOr<std::vector<Response>> BatchingEngine::Step() try {
   Admit();
   PrepareRows();
   if (!rows_.empty()) {
-    model_.Forward(rows_, output_rows_, cache_);
+    model_->Forward(rows_, output_rows_);
     ++stats_.decode_steps;
   }
   draws_.clear();
   for (size_t i = 0; i < outputs_.size(); ++i) {
     if (outputs_[i].prompt != nullptr) {
-      FinishPrompt(*outputs_[i].prompt, model_.logits(i));
+      FinishPrompt(*outputs_[i].prompt, model_->logits(i));
     } else {
-      draws_.push_back({outputs_[i].episode, model_.logits(i)});
+      draws_.push_back({outputs_[i].episode, static_cast<int64_t>(i), {}});
     }
   }
   for (Episode* episode : slots_) {
     if (episode->prompt == nullptr) continue;
     episode->prompt->scheduled = false;
-    if (!episode->reads_prompt()) draws_.push_back({episode, episode->prompt->logits});
+    if (!episode->reads_prompt()) draws_.push_back({episode, -1, episode->prompt->logits});
   }
-  pool_.For(draws_.size(), [&](int64_t i, int thread) {
-    const ResponseRequest& request = draws_[i].episode->request;
-    const RandomKey key = request.key.With(draws_[i].episode->response.tokens.size());
-    draws_[i].drawn = samplers_[thread].Sample(draws_[i].logits, request.sampling,
-                                               Random(key).Uniform(), request.alternatives);
-  });
+  DrawTokens();
   std::vector<Response> done;
   for (Draw& draw : draws_) {
     if (!draw.drawn.ok()) return draw.drawn.status();
@@ -425,9 +461,12 @@ absl::StatusOr<std::vector<Response>> CpuEngine::Step() try {
   return absl::ResourceExhaustedError(absl::StrCat(
       "the system has no memory for more keys and values: a kv_cache_tokens of less than ",
       cache_.max_blocks() * kPanel, " keeps fewer"));
+} catch (const std::exception& error) {  // LibTorch's: a GPU's memory, say
+  DropAll();
+  return absl::ResourceExhaustedError(absl::StrCat("the engine's step: ", error.what()));
 }
 
-EngineStats CpuEngine::stats() const {
+EngineStats BatchingEngine::stats() const {
   EngineStats stats = stats_;
   stats.kv_cache_tokens = cache_.used_blocks() * kPanel;
   stats.kv_cache_tokens_max = cache_.max_blocks() * kPanel;
@@ -467,7 +506,12 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(std::shared_ptr<const Mod
   const int64_t all = RoundUp(options.max_context_tokens, kPanel) / kPanel * options.max_episodes;
   const int64_t blocks =
       options.kv_cache_tokens == 0 ? all : std::min(all, options.kv_cache_tokens / kPanel);
-  return std::make_unique<CpuEngine>(*model, options, blocks);
+  const auto device = OpenDevice(options.device);
+  if (!device.ok()) return device.status();
+  if (!device->is_cpu() && options.weight_format == WeightFormat::kInt8) {
+    return absl::InvalidArgumentError("engine option weight_format: int8 is for the CPU; use bfloat16");
+  }
+  return std::make_unique<BatchingEngine>(*model, options, *device, blocks);
 } catch (const std::bad_alloc&) {
   return absl::ResourceExhaustedError("the system has no memory for the engine's weights");
 } catch (const std::exception& error) {

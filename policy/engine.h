@@ -5,7 +5,8 @@
 // whatever the number of rows and threads, and attention goes over each episode's own tokens; so a
 // response depends, to the bit, only on the weights and their format, the episode's tokens and its
 // random key: not on what else is in the batch, on the other options below, on whether a token was
-// read in a prompt or decoded, or on whether its keys and values were dropped and computed again.
+// read in a prompt or decoded, or on whether its keys and values were dropped and computed again. On
+// a GPU none of this holds to the bit: LibTorch's products choose their order by the batch.
 //
 // This header has no LibTorch in it. Not thread-safe: one thread drives an engine.
 #ifndef SOJOURN_POLICY_ENGINE_H_
@@ -14,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -72,6 +74,8 @@ struct EngineOptions {
   // episodes without a response under way are dropped, least recently used first, then those of the
   // youngest response; they are computed again, from the tokens, when needed.
   int64_t kv_cache_tokens = 0;
+  std::string device = "cpu";  // or "cuda", "cuda:N" (policy/device.h)
+  bool by_libtorch = false;    // compute as on a GPU, on the CPU; for tests
 };
 
 struct EngineStats {

@@ -1,6 +1,7 @@
 #include "policy/engine_model.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 
@@ -34,6 +35,9 @@ EngineModel::EngineModel(const Model& model, WeightFormat format, int64_t max_ro
              angles_.cos.data(), angles_.sin.data()},
       pool_(pool),
       layers_(config_.num_hidden_layers),
+      block_bytes_(shape_.kv_heads * products_.kv_head_bytes(shape_.head_dim)),
+      slab_blocks_(std::max<int64_t>(
+          1, 2 * Bytes::kHugePage / (config_.num_hidden_layers * block_bytes_))),
       x_(max_rows * RoundUp(config_.hidden_size, kPanel)),
       qkv_(max_rows * RoundUp(shape_.row(), kPanel)),
       attended_(max_rows * shape_.heads * shape_.head_dim),
@@ -100,8 +104,17 @@ void EngineModel::Pack(const std::vector<torch::Tensor>& weights, Matrix& matrix
   });
 }
 
-int64_t EngineModel::kv_block_bytes() const {
-  return shape_.kv_heads * products_.kv_head_bytes(shape_.head_dim);
+int64_t EngineModel::Grow() {
+  slabs_.emplace_back(slab_blocks_ * static_cast<int64_t>(layers_.size()) * block_bytes_);
+  return slab_blocks_;
+}
+
+void EngineModel::Copy(int32_t from, int32_t to) {
+  std::memcpy(Block(to, 0), Block(from, 0), layers_.size() * block_bytes_);
+}
+
+void EngineModel::Clear(int32_t block) {  // the padding is read, if only to be weighed by zero
+  std::memset(Block(block, 0), 0, layers_.size() * block_bytes_);
 }
 
 void EngineModel::Multiply(int64_t rows, const Matrix& matrix, float* c, int64_t ldc,
@@ -132,7 +145,7 @@ void EngineModel::ForRows(int64_t rows, const Work& work) {
   });
 }
 
-void EngineModel::Store(absl::Span<const Row> rows, int64_t layer, KvCache& cache) {
+void EngineModel::Store(absl::Span<const Row> rows, int64_t layer) {
   const int64_t ld_qkv = RoundUp(shape_.row(), kPanel), dim = shape_.head_dim;
   const auto norm = [&](const std::vector<float>& weight, int64_t heads, float* x) {
     if (weight.empty()) return;
@@ -145,19 +158,19 @@ void EngineModel::Store(absl::Span<const Row> rows, int64_t layer, KvCache& cach
       norm(layers_[layer].q_norm, shape_.heads, qkv);
       norm(layers_[layer].k_norm, shape_.kv_heads, qkv + shape_.heads * dim);
       products_.store_kv(shape_, rows[r].position, qkv,
-                         cache.Block(rows[r].sequence->blocks[rows[r].position / kPanel], layer));
+                         Block(rows[r].sequence->blocks[rows[r].position / kPanel], layer));
     }
   });
 }
 
-void EngineModel::Attend(absl::Span<const Row> rows, int64_t layer, KvCache& cache) {
+void EngineModel::Attend(absl::Span<const Row> rows, int64_t layer) {
   const int64_t ld_qkv = RoundUp(shape_.row(), kPanel), heads = shape_.heads * shape_.head_dim;
   pool_.For(spans_.size() * shape_.kv_heads, [&](int64_t piece, int thread) {
     const Span& span = spans_[piece / shape_.kv_heads];
     const Row& row = rows[span.first];
     Scratch& scratch = scratch_[thread];
     for (int64_t b = 0; b <= (row.position + span.count - 1) / kPanel; ++b) {
-      scratch.blocks[b] = cache.Block(row.sequence->blocks[b], layer);
+      scratch.blocks[b] = Block(row.sequence->blocks[b], layer);
     }
     products_.attend(shape_, piece % shape_.kv_heads, row.position, span.count,
                      qkv_.data() + span.first * ld_qkv, ld_qkv, scratch.blocks.data(),
@@ -165,8 +178,7 @@ void EngineModel::Attend(absl::Span<const Row> rows, int64_t layer, KvCache& cac
   });
 }
 
-void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs,
-                          KvCache& cache) {
+void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs) {
   const int64_t n = rows.size(), hidden = config_.hidden_size, inner = config_.intermediate_size;
   const int64_t ldx = RoundUp(hidden, kPanel), ld_qkv = RoundUp(shape_.row(), kPanel);
   const int64_t ld_gate_up = RoundUp(2 * inner, kPanel), heads = shape_.heads * shape_.head_dim;
@@ -202,8 +214,8 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
     const Layer& layer = layers_[l];
     norm(layer.attention_norm);
     Multiply(n, layer.qkv, qkv_.data(), ld_qkv, false);
-    Store(rows, l, cache);
-    Attend(rows, l, cache);
+    Store(rows, l);
+    Attend(rows, l);
     ForRows(n, [&](int64_t first, int64_t count, int) {
       prepare(first, count, heads, attended_.data() + first * heads, heads);
     });

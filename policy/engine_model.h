@@ -1,4 +1,4 @@
-// The forward pass for inference: weights packed for the kernels, rows of any number of episodes at
+// The forward pass by our own kernels: weights packed for them, rows of any number of episodes at
 // once. No autograd, and no memory allocated after the first passes.
 #ifndef SOJOURN_POLICY_ENGINE_MODEL_H_
 #define SOJOURN_POLICY_ENGINE_MODEL_H_
@@ -7,34 +7,25 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "policy/forward_pass.h"
 #include "policy/kernels_formats.h"
 #include "policy/kernels_memory.h"
-#include "policy/kv_cache.h"
-#include "policy/model.h"
 #include "policy/model_kernels.h"
 #include "policy/rotary.h"
 #include "policy/thread_pool.h"
 
 namespace sojourn::policy {
 
-class EngineModel {
+class EngineModel : public ForwardPass, private KvMemory {
  public:
   EngineModel(const Model& model, WeightFormat format, int64_t max_rows, int64_t max_context_tokens,
               ThreadPool& pool);
 
-  void SetWeights(const Model& model);  // of the same config
-  const ModelConfig& config() const { return config_; }
-  int64_t kv_block_bytes() const;  // of one layer
-
-  struct Row {
-    int32_t token;
-    int64_t position;  // in its episode; all earlier ones are in the cache or in earlier rows
-    const KvSequence* sequence;  // has room reserved
-  };
-  // Writes the rows' keys and values to the cache, and computes the logits of rows[outputs[i]] for
-  // every i. Rows of one sequence lie together, in order.
-  void Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs, KvCache& cache);
-  absl::Span<const float> logits(int64_t output) const {
+  const ModelConfig& config() const override { return config_; }
+  void SetWeights(const Model& model) override;
+  KvMemory& kv_memory() override { return *this; }
+  void Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs) override;
+  absl::Span<const float> logits(int64_t output) const override {
     return {logits_.data() + output * RoundUp(config_.vocab_size, kPanel),
             static_cast<size_t>(config_.vocab_size)};
   }
@@ -62,8 +53,16 @@ class EngineModel {
   template <typename Work>
   void ForRows(int64_t rows, const Work& work);
   // Norms the heads, and writes keys and values to the cache.
-  void Store(absl::Span<const Row> rows, int64_t layer, KvCache& cache);
-  void Attend(absl::Span<const Row> rows, int64_t layer, KvCache& cache);
+  void Store(absl::Span<const Row> rows, int64_t layer);
+  void Attend(absl::Span<const Row> rows, int64_t layer);
+
+  int64_t Grow() override;
+  void Copy(int32_t from, int32_t to) override;
+  void Clear(int32_t block) override;
+  std::byte* Block(int32_t block, int64_t layer) {
+    return slabs_[block / slab_blocks_].data() +
+           (block % slab_blocks_ * static_cast<int64_t>(layers_.size()) + layer) * block_bytes_;
+  }
 
   const Kernels& kernels_;
   const FormatKernels& products_;
@@ -73,6 +72,9 @@ class EngineModel {
   const AttentionShape shape_;
   ThreadPool& pool_;
   std::vector<Layer> layers_;
+  const int64_t block_bytes_;  // of one layer's part of a cache block
+  const int64_t slab_blocks_;  // blocks whose memory is taken together
+  std::vector<Bytes> slabs_;
   std::vector<float> embedding_, final_norm_;
   Matrix unembedding_;
   // Activations of one pass, [max_rows, ...]; `x_` is the residual stream. Rows are padded to

@@ -92,8 +92,14 @@ std::map<uint64_t, Talk> Play(Engine& engine, const std::vector<uint64_t>& order
 }
 
 TEST(Engine, CachedDecodingEqualsTheWholeForwardPass) {
-  const auto engine = MakeEngine({.slots = 4, .prefill_chunk = 10, .max_context_tokens = 256});
   const auto model = TestModel();
+  // By the kernels; and by LibTorch's operations, in a cache that is too small for all.
+  for (const bool by_libtorch : {false, true}) {
+  const auto engine = MakeEngine({.slots = 4,
+                                  .prefill_chunk = 10,
+                                  .max_context_tokens = 256,
+                                  .kv_cache_tokens = by_libtorch ? 512 : 0,
+                                  .by_libtorch = by_libtorch});
   for (const auto& [episode, talk] : Play(*engine, {1, 2, 3, 4, 5, 6})) {
     const int64_t length = talk.context.size();
     const torch::Tensor hidden = model->Hidden({talk.context, {static_cast<int32_t>(length)}});
@@ -109,13 +115,32 @@ TEST(Engine, CachedDecodingEqualsTheWholeForwardPass) {
     }
     EXPECT_EQ(at, length);
   }
+  }
+}
+
+TEST(Engine, LibTorchsOperationsAnswerAsTheKernelsDo) {
+  for (const double temperature : {0.0, 1.0}) {
+    const auto plain = MakeEngine({.max_context_tokens = 256}),
+               other = MakeEngine({.max_context_tokens = 256, .by_libtorch = true});
+    const auto expected = Play(*plain, {1, 2, 3}, temperature), got = Play(*other, {1, 2, 3}, temperature);
+    for (const auto& [episode, talk] : expected) EXPECT_EQ(got.at(episode).responses, talk.responses);
+  }
+  // A group whose members fork in the middle of a block.
+  std::vector<std::vector<int32_t>> answers[2];
+  for (const bool by_libtorch : {false, true}) {
+    const auto engine = MakeEngine({.max_context_tokens = 256, .by_libtorch = by_libtorch});
+    const auto ids = *engine->OpenGroup(RandomTokens(45, 50, 3), 3);
+    for (const int64_t id : ids) ASSERT_TRUE(engine->Respond(id, Request({}, id)).ok());
+    for (const auto& [id, response] : Finish(*engine)) answers[by_libtorch].push_back(response.tokens);
+  }
+  EXPECT_EQ(answers[0], answers[1]);
 }
 
 TEST(Engine, ResponsesDoNotDependOnTheRestOfTheBatch) {
   const auto expected = Play(*MakeEngine(), {1, 2, 3, 4, 5, 6, 7});
   EXPECT_EQ(Play(*MakeEngine(), {7, 3, 5, 1, 2, 4, 6}), expected)
       << "another order, so other slots";
-  for (const EngineOptions options :
+  for (const EngineOptions& options :
        {EngineOptions{.slots = 1, .prefill_chunk = 1, .max_context_tokens = 256},
         EngineOptions{.slots = 3, .prefill_chunk = 17, .max_context_tokens = 200},
         EngineOptions{.slots = 100, .prefill_chunk = 500, .max_context_tokens = 256}}) {
@@ -266,9 +291,10 @@ TEST(Engine, EveryFamilysLogitsAreTheModelsInEveryFormat) {
       if (name.ends_with("bias")) weight = torch::linspace(-1, 1, weight.numel());
     }
     const auto model = std::make_shared<Model>(*Model::Create(config, weights));
-    for (const WeightFormat format : kFormats) {
+    for (int i = 0; i < 5; ++i) {  // the kernels' formats, then LibTorch's operations in the first two
+      const WeightFormat format = kFormats[i % 3];
       const auto engine = *Engine::Create(
-          model, {.prefill_chunk = 9, .max_context_tokens = 128, .weight_format = format});
+          model, {.prefill_chunk = 9, .max_context_tokens = 128, .weight_format = format, .by_libtorch = i >= 3});
       std::vector<int32_t> context = RandomTokens(40, config.vocab_size, 5);
       const int64_t id = engine->OpenGroup(context, 1)->front();
       ASSERT_TRUE(engine->Respond(id, {.max_tokens = 60, .key = RandomKey(1)}).ok());

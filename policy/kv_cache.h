@@ -3,11 +3,8 @@
 #ifndef SOJOURN_POLICY_KV_CACHE_H_
 #define SOJOURN_POLICY_KV_CACHE_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <vector>
-
-#include "policy/kernels_memory.h"
 
 namespace sojourn::policy {
 
@@ -17,10 +14,21 @@ struct KvSequence {
   int64_t length = 0;
 };
 
+// Where the blocks' keys and values are.
+class KvMemory {
+ public:
+  virtual ~KvMemory() = default;
+  // More blocks, numbered on; returns how many. At least one.
+  virtual int64_t Grow() = 0;
+  virtual void Copy(int32_t from, int32_t to) = 0;
+  // Before a block's first use: what an earlier sequence left in it must not show.
+  virtual void Clear(int32_t block) = 0;
+};
+
 class KvCache {
  public:
-  // `block_bytes`: of one layer. Memory grows with use, up to `max_blocks`, and is kept for reuse.
-  KvCache(int64_t layers, int64_t block_bytes, int64_t max_blocks);
+  // Memory grows with use, up to `max_blocks`, and is kept for reuse.
+  KvCache(KvMemory& memory, int64_t max_blocks) : memory_(memory), max_blocks_(max_blocks) {}
 
   // How many free blocks Reserve would take.
   int64_t BlocksFor(const KvSequence& sequence, int64_t tokens) const;
@@ -31,10 +39,6 @@ class KvCache {
   KvSequence Share(const KvSequence& sequence);
   void Release(KvSequence& sequence);  // leaves it empty
 
-  std::byte* Block(int32_t block, int64_t layer) {
-    return slabs_[block / slab_blocks_].data() +
-           (block % slab_blocks_ * layers_ + layer) * block_bytes_;
-  }
   int64_t used_blocks() const { return static_cast<int64_t>(references_.size() - free_.size()); }
   int64_t free_blocks() const { return max_blocks_ - used_blocks(); }
   int64_t max_blocks() const { return max_blocks_; }
@@ -43,9 +47,8 @@ class KvCache {
   bool NextIsShared(const KvSequence& sequence) const;
   int32_t Allocate();
 
-  const int64_t layers_, block_bytes_, max_blocks_;
-  const int64_t slab_blocks_;  // blocks whose memory is taken together
-  std::vector<Bytes> slabs_;
+  KvMemory& memory_;
+  const int64_t max_blocks_;
   std::vector<int32_t> references_;  // per block
   std::vector<int32_t> free_;
 };

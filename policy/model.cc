@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 #include <numbers>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -164,6 +165,7 @@ absl::StatusOr<Model> Model::Create(ModelConfig config, Weights weights) {
 struct Model::Batch {
   std::vector<AttentionSegment> segments;
   AttentionHeads heads;
+  std::optional<AttentionRows> rows;  // where the kernels do not compute
 };
 
 absl::Status Model::SetAdapters(Adapters adapters) {
@@ -234,7 +236,7 @@ Tensor Model::Layer(int64_t layer, const Tensor& x, const Batch& batch) const {
   if (config_.qk_norm) {
     qkv = NormHeads(qkv, config_, weight(attention + "q_norm.weight"), weight(attention + "k_norm.weight"));
   }
-  const Tensor attended = Attention(qkv, batch.segments, batch.heads);
+  const Tensor attended = Attention(qkv, batch.segments, batch.heads, batch.rows ? &*batch.rows : nullptr);
   Tensor middle = x + Project(attended, {attention + "o_proj.weight"});
   if (config_.output_bias) middle = middle + weight(attention + "o_proj.bias");
   const Tensor normed = RmsNorm(middle, weight(prefix + "post_attention_layernorm.weight"), config_.rms_norm_eps);
@@ -295,6 +297,7 @@ Tensor Model::Hidden(const PackedTokens& packed, bool recompute) const {
   const auto batch = std::make_shared<Batch>();
   batch->segments = Segments(packed);
   batch->heads = Heads(config_, batch->segments);
+  if (!Fused(embedding)) batch->rows.emplace(batch->segments, batch->heads, embedding.options());
   const Tensor ids = torch::tensor(packed.tokens, torch::kInt).to(embedding.device());
   Tensor x = torch::embedding(embedding, ids);
   for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {

@@ -5,9 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,9 +17,6 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-bool Fused(const Tensor& x) {
-  return x.device().is_cpu() && (x.scalar_type() == torch::kFloat || x.scalar_type() == torch::kBFloat16);
-}
 const float* In(const Tensor& x) { return x.const_data_ptr<float>(); }
 float* Out(const Tensor& x) { return x.mutable_data_ptr<float>(); }
 template <typename T>
@@ -197,55 +192,6 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   }
 };
 
-// On any device: segment by segment.
-Tensor AttentionByLibTorch(const Tensor& qkv, const std::vector<AttentionSegment>& segments,
-                           const AttentionHeads& heads) {
-  const int64_t dim = heads.head_dim;
-  const Tensor cos = heads.cos.to(qkv.device(), qkv.scalar_type()),
-               sin = heads.sin.to(qkv.device(), qkv.scalar_type());
-  const auto rotate = [&](const Tensor& x, int64_t first) {  // [heads, positions, head_dim]
-    const std::vector<Tensor> halves = x.chunk(2, -1);
-    const Tensor c = cos.slice(0, first, first + x.size(1)),
-                 s = sin.slice(0, first, first + x.size(1));
-    return torch::cat({halves[0] * c - halves[1] * s, halves[1] * c + halves[0] * s}, -1);
-  };
-  // Split, not sliced: each slice's gradient would be a tensor of the whole's size.
-  std::vector<int64_t> lengths;
-  for (const AttentionSegment& s : segments) lengths.push_back(s.length);
-  const std::vector<Tensor> own = qkv.view({qkv.size(0), heads.heads + 2 * heads.kv_heads, dim})
-                                      .transpose(0, 1)
-                                      .split_with_sizes(lengths, 1);
-  std::vector<std::vector<Tensor>> parts;  // per segment: q, k, v
-  std::map<int64_t, size_t> by_start;
-  for (size_t i = 0; i < own.size(); ++i) {
-    parts.push_back(own[i].split_with_sizes({heads.heads, heads.kv_heads, heads.kv_heads}, 0));
-    by_start[segments[i].start] = i;
-  }
-  const int64_t repeats = heads.heads / heads.kv_heads;
-  std::vector<Tensor> outputs;
-  for (size_t i = 0; i < segments.size(); ++i) {
-    const AttentionSegment& s = segments[i];
-    Tensor k = parts[i][1], v = parts[i][2];
-    std::optional<Tensor> mask;  // row i sees positions up to prefix_length + i
-    if (s.prefix_length > 0) {
-      const std::vector<Tensor>& prefix = parts[by_start.at(s.prefix_start)];
-      k = torch::cat({prefix[1], k}, 1);
-      v = torch::cat({prefix[2], v}, 1);
-      mask = torch::ones({s.length, s.positions()}, qkv.options().dtype(torch::kBool))
-                 .tril(s.prefix_length);
-    }
-    const Tensor q = rotate(parts[i][0], s.prefix_length);
-    outputs.push_back(at::scaled_dot_product_attention(
-                          q.unsqueeze(0), rotate(k, 0).repeat_interleave(repeats, 0).unsqueeze(0),
-                          v.repeat_interleave(repeats, 0).unsqueeze(0), mask, 0.0,
-                          /*is_causal=*/!mask.has_value())
-                          .squeeze(0)
-                          .transpose(0, 1)
-                          .reshape({s.length, heads.heads * dim}));
-  }
-  return torch::cat(outputs);
-}
-
 struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
   // Rows taken together: few enough for a small vocabulary's logits to stay in a core's cache, and not so few
   // that with a large one the sums of its gradient's parts cost more than the parts.
@@ -338,6 +284,28 @@ struct ScoreFunction : torch::autograd::Function<ScoreFunction> {
 
 }  // namespace
 
+bool Fused(const Tensor& x) {
+  return x.device().is_cpu() && (x.scalar_type() == torch::kFloat || x.scalar_type() == torch::kBFloat16);
+}
+
+AttentionRows::AttentionRows(const std::vector<AttentionSegment>& segments, const AttentionHeads& heads,
+                             const torch::TensorOptions& like)
+    : batch([&] {
+        std::vector<int64_t> own, all;
+        for (const AttentionSegment& s : segments) own.push_back(s.length), all.push_back(s.positions());
+        return VarlenBatch(std::move(own), std::move(all), like.device());
+      }()) {
+  std::vector<int64_t> positions, rows;
+  for (const AttentionSegment& s : segments) {
+    for (int64_t t = 0; t < s.positions(); ++t) rows.push_back(s.RowOf(t));
+    for (int64_t t = s.prefix_length; t < s.positions(); ++t) positions.push_back(t);
+  }
+  const Tensor at = torch::tensor(positions, torch::kLong);
+  cos = heads.cos.index_select(0, at).to(like);
+  sin = heads.sin.index_select(0, at).to(like);
+  keys = torch::tensor(rows, torch::kLong).to(like.device());
+}
+
 Tensor RmsNorm(const Tensor& x, const Tensor& weight, double epsilon) {
   if (Fused(x)) return RmsNormFunction::apply(x, weight, epsilon);
   const bool half = x.element_size() < 4;
@@ -353,9 +321,14 @@ Tensor SwiGlu(const Tensor& gate_up) {
 }
 
 Tensor Attention(const Tensor& qkv, const std::vector<AttentionSegment>& segments,
-                 const AttentionHeads& heads) {
-  if (Fused(qkv)) return AttentionFunction::apply(qkv, segments, heads);
-  return AttentionByLibTorch(qkv, segments, heads);
+                 const AttentionHeads& heads, const AttentionRows* rows) {
+  if (rows == nullptr) return AttentionFunction::apply(qkv, segments, heads);
+  const std::vector<Tensor> parts = qkv.view({qkv.size(0), heads.heads + 2 * heads.kv_heads, heads.head_dim})
+                                        .split_with_sizes({heads.heads, heads.kv_heads, heads.kv_heads}, 1);
+  const Tensor k = RotateRows(parts[1], rows->cos, rows->sin);
+  return VarlenAttention(RotateRows(parts[0], rows->cos, rows->sin), k.index_select(0, rows->keys),
+                         parts[2].index_select(0, rows->keys), rows->batch)
+      .reshape({qkv.size(0), heads.heads * heads.head_dim});
 }
 
 std::pair<Tensor, Tensor> ScoreTargets(const Tensor& hidden, const Tensor& embedding,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "policy/model_kernels.h"
+#include "policy/varlen_attention.h"
 
 namespace sojourn::policy {
 
@@ -25,10 +26,22 @@ struct AttentionHeads {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   torch::Tensor cos, sin;  // rotary angles, [positions, head_dim / 2], fp32 on the CPU
 };
+// What LibTorch needs to know of the segments, where the kernels do not compute; the same for all layers.
+struct AttentionRows {
+  torch::Tensor cos, sin;  // of every row's position, [total, head_dim / 2], in the model's type
+  torch::Tensor keys;      // the rows of every segment's positions, one segment after the other
+  VarlenBatch batch;
+
+  AttentionRows(const std::vector<AttentionSegment>& segments, const AttentionHeads& heads,
+                const torch::TensorOptions& like);
+};
+// Whether the kernels compute on tensors like this.
+bool Fused(const torch::Tensor& x);
 // Causal attention with rotary positions within each segment; the segments' own rows lie end to end.
 // qkv [total, (heads + 2 * kv_heads) * head_dim] -> [total, heads * head_dim].
+// `rows`: where the kernels do not compute; else null.
 torch::Tensor Attention(const torch::Tensor& qkv, const std::vector<AttentionSegment>& segments,
-                        const AttentionHeads& heads);
+                        const AttentionHeads& heads, const AttentionRows* rows);
 
 // hidden [n, width], embedding [vocab, width], targets [n] int64 -> log softmax(hidden embedding^T
 // / t) at the targets, and the entropies, [n] each, in fp32 at least. Works in pieces of rows: [n, vocab]

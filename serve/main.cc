@@ -14,7 +14,7 @@ namespace {
 using namespace sojourn;
 
 struct Flags {
-  std::string model, name, log_level = "info";
+  std::string model, name, device = "cpu", log_level = "info";
   serve::OpenAiOptions openai;
   serve::ModelServerOptions server;
   policy::WeightFormat weights = policy::WeightFormat::kFloat32;
@@ -32,6 +32,7 @@ absl::Status Run(Flags flags) {
   engine.weight_format = flags.weights;
   engine.kv_cache_tokens = flags.kv_cache_tokens;
   engine.threads = flags.threads;
+  engine.device = flags.device;
   auto loaded = serve::LoadServedModel(flags.model, flags.name, engine);
   if (!loaded.ok()) return loaded.status();
   const std::string name = loaded->served.name;
@@ -87,6 +88,7 @@ int main(int argc, char** argv) {
   app.add_option("--listen", flags.openai.listen, "HOST:PORT; port 0 picks one and prints it")
       ->capture_default_str();
   app.add_option("--name", flags.name, "the model's id in requests; default: the directory's name");
+  app.add_option("--device", flags.device, "where the model computes: cpu, cuda or cuda:N")->capture_default_str();
   app.add_option("--threads", flags.threads, "for the model")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
