@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -91,9 +92,8 @@ v1::Heartbeat Actor::Beat() {
 }
 
 std::pair<std::string, absl::Duration> Actor::WaitingFor() const {
-  const auto weights = receiver_->waiting_for();
-  const auto learner = sender_->waiting_for();
-  return learner.second > weights.second ? learner : weights;
+  return std::max({receiver_->waiting_for(), sender_->waiting_for(), trouble_->Get()},
+                  [](const auto& a, const auto& b) { return a.second < b.second; });
 }
 
 absl::Status Actor::Run(const std::function<bool()>& stop) {
@@ -198,8 +198,9 @@ void Actor::OnWelcome(const v1::ActorWelcome& welcome) {
     }
     for (const auto& [job_id, arm] : over) OnRevoke(job_id, arm);
     rollout_.reset();
+    trouble_->Clear();
     job_id_ = welcome.job_id();
-    receiver_->SetJob(job_id_, PolicyDirectory(welcome) + "/config.json");
+    receiver_->SetJob(job_id_, PolicyPath(welcome));
     setup_ = job_id_.empty() ? absl::UnavailableError("no job") : JobSetup::Load(welcome);
     if (setup_.ok()) {
       Rollout::Sink sink;
@@ -300,8 +301,43 @@ void Actor::OnFailed(const v1::Assignment& assignment, const absl::Status& statu
   Notify(std::move(notice));
 }
 
+// An endpoint is one policy, whatever its groups name.
+void Actor::UseEndpoint(const v1::Policy& policy) {
+  const std::optional<PolicyName> missing = rollout_->MissingPolicy();
+  if (!missing.has_value()) return;
+  const v1::Endpoint& endpoint = policy.endpoint();
+  endpoint::EndpointOptions options;
+  options.url = endpoint.url();
+  options.model = endpoint.model();
+  options.messages = (*setup_)->as_messages();
+  options.connections = options_.slots;
+  options.max_context_tokens = static_cast<int>(policy.max_context_tokens());
+  options.patience = absl::Seconds(endpoint.patience_seconds());
+  options.http.timeout = absl::Seconds(endpoint.timeout_seconds());
+  options.trouble = trouble_;
+  absl::Status status;
+  if (const std::string& variable = endpoint.api_key_variable(); !variable.empty()) {
+    const char* key = std::getenv(variable.c_str());
+    options.http.api_key = key != nullptr ? key : "";
+    if (options.http.api_key.empty()) {
+      status = absl::FailedPreconditionError(
+          absl::StrCat("policy.endpoint.api_key_variable: the environment of actor ", options_.name,
+                       " has no ", variable));
+    }
+  }
+  if (status.ok()) {
+    auto engine = endpoint::EndpointEngine::Create(std::move(options));
+    status = engine.status();
+    if (engine.ok()) return rollout_->SetEngine(*missing, *std::move(engine));
+  }
+  rollout_->FailNext(status);
+}
+
 // Brings the engine the policy that the next groups name, and has later ones fetched ahead.
 void Actor::UsePolicy() {
+  if (const v1::Policy& policy = (*setup_)->config().policy(); policy.has_endpoint()) {
+    return UseEndpoint(policy);
+  }
   std::vector<PolicyName> next = rollout_->NextPolicies();
   if (next.size() > 2) next.resize(2);
   receiver_->Want(next);

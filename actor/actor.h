@@ -23,6 +23,7 @@
 #include "actor/rollout.h"
 #include "actor/trajectory_sender.h"
 #include "actor/weights_receiver.h"
+#include "endpoint/endpoint_engine.h"
 
 namespace sojourn::actor {
 
@@ -74,6 +75,7 @@ class Actor {
   void OnResult(v1::EpisodeResult result);
   void OnFailed(const v1::Assignment& assignment, const absl::Status& status);
   void UsePolicy();
+  void UseEndpoint(const v1::Policy& policy);
   void GiveCredits();
   void FlushNotices();
   void Notify(v1::ActorMessage notice);
@@ -101,6 +103,7 @@ class Actor {
   std::string activity_ = "starting";
   bool idle_ = true;
 
+  const std::shared_ptr<endpoint::Trouble> trouble_ = std::make_shared<endpoint::Trouble>();
   std::unique_ptr<WeightsReceiver> receiver_;
   std::unique_ptr<TrajectorySender> sender_;
   std::unique_ptr<FleetSession> session_;  // last: ends first

@@ -29,13 +29,29 @@ absl::Status Episode::Start(const envs::TaskId& task, std::string_view instructi
           "policy.max_context_tokens is ", options_.max_context_tokens));
     }
   }
+  if (options_.messages) {
+    if (!instructions.empty()) messages_.push_back({"user", std::string(instructions)});
+    if (!instructions.empty() && !acceptance.empty()) {
+      messages_.push_back({"assistant", std::string(acceptance)});
+    }
+    if (messages_.size() == 1) {  // roles alternate
+      absl::StrAppend(&messages_[0].content, "\n\n", turn->observation);
+    } else {
+      messages_.push_back({"user", turn->observation});
+    }
+  }
   observation_ = std::move(turn->observation);
   done_ = turn->done;
   success_ = turn->success;
+  progress_ = turn->progress;
   return absl::OkStatus();
 }
 
 absl::Status Episode::TakeResponse(const policy::Response& response) {
+  if (options_.messages) {
+    generated_tokens_ += response.text_tokens;
+    return Act(response.text, envs::ParseAction(response.text), response.stopped);
+  }
   tokens_.insert(tokens_.end(), prompt_.begin(), prompt_.end());
   loss_mask_.append(prompt_.size(), 0);
   logprobs_.resize(tokens_.size(), 0);
@@ -84,8 +100,10 @@ absl::Status Episode::Act(const std::string& response, absl::StatusOr<std::strin
   }
   observation_ = std::move(turn.observation);
   success_ = turn.success;
+  progress_ = turn.progress;
   done_ = turn.done;
   if (!done_ && turns() >= options_.max_turns) done_ = truncated_ = true;
+  if (options_.messages) messages_ = {{"user", observation_}};
   if (done_ || chat_ == nullptr) return absl::OkStatus();
   prompt_ = chat_->Observe(observation_, stopped);
   if (tokens_.size() + prompt_.size() >= options_.max_context_tokens) done_ = truncated_ = true;
@@ -111,6 +129,8 @@ void Episode::MoveInto(v1::EpisodeResult& result) {
   result.set_tokens(generated_tokens_);
   result.set_invalid_actions(invalid_actions_);
   result.set_repeated_failures(repeated_failures_);
+  result.set_progress(progress_);
+  result.set_truncated(truncated_);
   for (v1::TranscriptTurn& turn : transcript_) *result.add_transcript() = std::move(turn);
 }
 

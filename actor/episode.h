@@ -22,13 +22,14 @@ struct EpisodeOptions {
   size_t max_context_tokens = 0;
   double invalid_action_reward = 0;  // <= 0; added to the turn's reward that is trained on
   bool transcript = false;           // keep the text
+  bool messages = false;             // without a chat format: what is read is told as messages()
 };
 
 // A state machine: Start, then TakeResponse (or TakeRandomAction) until done(). An error of any of
 // these means that the task cannot be played, by anyone.
 class Episode {
  public:
-  // Without a chat format no tokens are made: for random actions.
+  // Without a chat format no tokens are made: for random actions, and for messages.
   Episode(std::unique_ptr<envs::Instance> instance, const policy::ChatFormat* chat,
           EpisodeOptions options)
       : instance_(std::move(instance)), chat_(chat), options_(options) {}
@@ -40,10 +41,14 @@ class Episode {
 
   // What the policy reads next: at first the conversation's beginning, then the latest observation.
   const std::vector<int32_t>& prompt() const { return prompt_; }
+  const std::vector<policy::Message>& messages() const { return messages_; }  // the same
 
   // Takes the answer to prompt() and plays the action in it. An action that cannot be read or done
   // is part of the game, not an error.
   absl::Status TakeResponse(const policy::Response& response);
+
+  // Instead: there is no room for an answer; the episode is over.
+  void Truncate() { done_ = truncated_ = true; }
 
   // Plays one of the valid actions, each equally likely.
   absl::Status TakeRandomAction(RandomKey key);
@@ -75,6 +80,7 @@ class Episode {
   const EpisodeOptions options_;
 
   std::vector<int32_t> prompt_;
+  std::vector<policy::Message> messages_;
   std::string observation_;      // kept for the transcript
   std::vector<int32_t> tokens_;  // with loss_mask_ and logprobs_: prompts and responses so far
   std::string loss_mask_;
@@ -82,7 +88,7 @@ class Episode {
   std::vector<double> turn_rewards_;
   std::set<std::string> failed_actions_;
   std::vector<v1::TranscriptTurn> transcript_;
-  double environment_reward_ = 0, environment_seconds_ = 0;
+  double environment_reward_ = 0, environment_seconds_ = 0, progress_ = 0;
   uint32_t generated_tokens_ = 0, invalid_actions_ = 0, repeated_failures_ = 0;
   bool done_ = false, success_ = false, truncated_ = false;
 };

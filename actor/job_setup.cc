@@ -9,15 +9,21 @@
 
 namespace sojourn::actor {
 
-std::string PolicyDirectory(const v1::ActorWelcome& welcome) {
+std::string PolicyPath(const v1::ActorWelcome& welcome) {
+  const v1::Policy& policy = welcome.config().policy();
   // An absolute path replaces what it is appended to.
-  return std::filesystem::path(welcome.run_directory()) / welcome.config().policy().model();
+  return std::filesystem::path(welcome.run_directory()) /
+         (policy.has_endpoint() ? policy.endpoint().tokenizer() : policy.model());
 }
 
 absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Load(const v1::ActorWelcome& welcome) {
-  auto tokenizer = policy::LoadTokenizer(PolicyDirectory(welcome));
+  const v1::Policy& policy = welcome.config().policy();
+  if (policy.has_endpoint() && policy.endpoint().tokenizer().empty()) {
+    return Make(welcome.job_id(), welcome.config(), nullptr, {});
+  }
+  auto tokenizer = policy::LoadTokenizer(PolicyPath(welcome));
   if (!tokenizer.ok()) return tokenizer.status();
-  const auto chat = policy::LoadChatSource(PolicyDirectory(welcome), **tokenizer);
+  const auto chat = policy::LoadChatSource(PolicyPath(welcome), **tokenizer);
   if (!chat.ok()) return chat.status();
   return Make(welcome.job_id(), welcome.config(), *std::move(tokenizer), *chat);
 }
@@ -29,9 +35,11 @@ absl::StatusOr<std::unique_ptr<JobSetup>> JobSetup::Make(
   setup->job_id_ = job_id;
   setup->config_ = config;
   setup->tokenizer_ = std::move(tokenizer);
-  absl::StatusOr<policy::ChatFormat> chat = policy::ChatFormat::Create(*setup->tokenizer_, chat_source);
-  if (!chat.ok()) return chat.status();
-  setup->chat_ = *std::move(chat);
+  if (setup->tokenizer_ != nullptr) {
+    auto chat = policy::ChatFormat::Create(*setup->tokenizer_, chat_source);
+    if (!chat.ok()) return chat.status();
+    setup->chat_ = *std::move(chat);
+  }
   for (const v1::Environment& environment : config.environments()) {
     auto made = envs::Make(environment.type(), envs::Options(environment.options().begin(),
                                                              environment.options().end()));

@@ -18,18 +18,21 @@ namespace sojourn::actor {
 
 class JobSetup {
  public:
-  // Makes the job's environments and reads the starting policy's tokenizer. Errors name what is
-  // missing.
+  // Makes the job's environments and reads the tokenizer of the starting policy, or of the endpoint
+  // if it is given one. Errors name what is missing.
   static absl::StatusOr<std::unique_ptr<JobSetup>> Load(const v1::ActorWelcome& welcome);
 
-  // For tests: with a tokenizer that no file holds.
+  // For tests: with a tokenizer that no file holds; null: as messages.
   static absl::StatusOr<std::unique_ptr<JobSetup>> Make(
       const std::string& job_id, const v1::JobConfig& config,
       std::unique_ptr<policy::Tokenizer> tokenizer, const policy::ChatSource& chat = {});
 
   const std::string& job_id() const { return job_id_; }
   const v1::JobConfig& config() const { return config_; }
+  // Conversations go to an endpoint as messages: there is neither a chat format nor a tokenizer.
+  bool as_messages() const { return tokenizer_ == nullptr; }
   const policy::ChatFormat& chat() const { return *chat_; }
+  const policy::ChatFormat* chat_or_null() const { return chat_.has_value() ? &*chat_ : nullptr; }
   const policy::Tokenizer& tokenizer() const { return *tokenizer_; }
   int largest_group() const;  // episodes
 
@@ -45,9 +48,9 @@ class JobSetup {
   std::map<std::string, std::unique_ptr<envs::Environment>> environments_;
 };
 
-// Where the starting policy is: its path as it stands, or within the run's directory when it is
-// relative.
-std::string PolicyDirectory(const v1::ActorWelcome& welcome);
+// Where the starting policy (or the endpoint's tokenizer) is: its path as it stands, or within the
+// run's directory when it is relative.
+std::string PolicyPath(const v1::ActorWelcome& welcome);
 
 }  // namespace sojourn::actor
 

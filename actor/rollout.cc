@@ -158,9 +158,10 @@ absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignme
     options.max_context_tokens = config.policy().max_context_tokens();
     options.invalid_action_reward = config.rollout().invalid_action_reward();
     options.transcript = assignment.want_transcript() && member == 0;
+    options.messages = setup_.as_messages() && !IsRandom(assignment);
     Episode& episode =
         group->episodes.emplace_back(TakeInstance(assignment.environment(), **environment),
-                                     IsRandom(assignment) ? nullptr : &setup_.chat(), options);
+                                     IsRandom(assignment) ? nullptr : setup_.chat_or_null(), options);
     const absl::Status status =
         episode.Start({*split, assignment.difficulty(), assignment.task_index()},
                       instructions ? spec.instructions : "", instructions ? spec.acceptance : "",
@@ -225,13 +226,14 @@ absl::Status Rollout::Respond(int64_t id, const Seat& seat) {
   const Episode& episode = seat.group->episodes[seat.member];
   policy::ResponseRequest request;
   if (episode.turns() > 0) request.prompt = episode.prompt();  // the first one was opened with
+  request.messages = episode.messages();
   if (assignment.mode() == v1::GREEDY) {
     request.sampling.temperature = 0;
   } else {
     request.sampling = {rollout.temperature(), rollout.top_p(), static_cast<int>(rollout.top_k())};
   }
   request.max_tokens = rollout.max_turn_tokens();
-  request.stop_tokens = setup_.chat().stop_tokens();
+  if (!setup_.as_messages()) request.stop_tokens = setup_.chat().stop_tokens();
   request.key = RandomKey(assignment.random_key()).With(seat.member).With(episode.turns());
   return engine_->Respond(id, std::move(request));
 }
@@ -290,7 +292,13 @@ absl::StatusOr<bool> Rollout::Step() {
     const Seat seat = found->second;
     Episode& episode = seat.group->episodes[seat.member];
     const double before = episode.environment_seconds();
-    absl::Status status = episode.TakeResponse(response);
+    absl::Status status = response.status;
+    if (status.ok()) {
+      status = episode.TakeResponse(response);
+    } else if (absl::IsOutOfRange(status) && episode.turns() > 0) {
+      episode.Truncate();
+      status = absl::OkStatus();
+    }
     CountEnvironmentTime(episode, before);
     if (!status.ok()) {
       Fail(seat.group->assignment, status);

@@ -9,11 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/files.h"
 #include "common/logging.h"
 #include "common/rpc.h"
 #include "common/sha256.h"
 #include "policy/model.h"
+#include "policy/model_files.h"
 
 namespace sojourn::actor {
 namespace {
@@ -105,11 +105,11 @@ WeightsReceiver::~WeightsReceiver() {
   thread_.join();
 }
 
-void WeightsReceiver::SetJob(const std::string& job_id, const std::string& model_config_path) {
+void WeightsReceiver::SetJob(const std::string& job_id, const std::string& model_path) {
   std::lock_guard lock(mu_);
-  if (job_id_ == job_id && config_path_ == model_config_path) return;
+  if (job_id_ == job_id && model_path_ == model_path) return;
   job_id_ = job_id;
-  config_path_ = model_config_path;
+  model_path_ = model_path;
   wanted_.clear();
   models_.clear();
   if (call_ != nullptr) call_->TryCancel();
@@ -183,7 +183,7 @@ void WeightsReceiver::Run() {
       continue;
     }
     const PolicyName name = *next;
-    const std::string job_id = job_id_, config_path = config_path_;
+    const std::string job_id = job_id_, model_path = model_path_;
     if (waiting_for_.empty()) waiting_since_ = absl::Now();
     Source source;
     if (!NextSource(&source)) {
@@ -196,7 +196,7 @@ void WeightsReceiver::Run() {
     waiting_for_ = what;
     lock.unlock();
     const absl::Time start = absl::Now();
-    auto model = Fetch(job_id, config_path, name, source);
+    auto model = Fetch(job_id, model_path, name, source);
     if (model.ok()) spdlog::debug("{} took {}", what, absl::FormatDuration(absl::Now() - start));
     lock.lock();
     if (!Wanted(job_id, name)) continue;
@@ -313,11 +313,9 @@ absl::StatusOr<std::string> WeightsReceiver::GetBytes(const std::string& job_id,
 }
 
 absl::StatusOr<std::shared_ptr<const policy::Model>> WeightsReceiver::Fetch(
-    const std::string& job_id, const std::string& config_path, const PolicyName& name,
+    const std::string& job_id, const std::string& model_path, const PolicyName& name,
     const Source& source) {
-  const absl::StatusOr<std::string> json = ReadFile(config_path);
-  if (!json.ok()) return json.status();
-  const absl::StatusOr<policy::ModelConfig> config = policy::ParseModelConfig(*json, config_path);
+  const absl::StatusOr<policy::ModelConfig> config = policy::LoadModelConfig(model_path);
   if (!config.ok()) return config.status();
   const absl::StatusOr<v1::WeightsManifest> manifest = GetManifest(job_id, name, source);
   if (!manifest.ok()) return manifest.status();

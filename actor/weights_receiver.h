@@ -33,8 +33,9 @@ class WeightsReceiver {
   WeightsReceiver(ActorMetrics& metrics, RandomKey jitter, std::function<void()> arrived);
   ~WeightsReceiver();
 
-  // The job whose weights are fetched, and its config.json. Another job's models are dropped.
-  void SetJob(const std::string& job_id, const std::string& model_config_path);
+  // The job whose weights are fetched, and its starting policy, whose configuration they have.
+  // Another job's models are dropped.
+  void SetJob(const std::string& job_id, const std::string& model_path);
   void SetLearners(const std::vector<std::string>& addresses);
 
   // In order of need; models that are no longer named are dropped, and so is a fetch under way.
@@ -60,7 +61,7 @@ class WeightsReceiver {
   void Run();
   bool NextSource(Source* source);  // with mu_ held
   absl::StatusOr<std::shared_ptr<const policy::Model>> Fetch(const std::string& job_id,
-                                                             const std::string& config_path,
+                                                             const std::string& model_path,
                                                              const PolicyName& name,
                                                              const Source& source);
   absl::StatusOr<v1::WeightsManifest> GetManifest(const std::string& job_id, const PolicyName& name,
@@ -78,7 +79,7 @@ class WeightsReceiver {
   mutable std::mutex mu_;  // guards what follows
   std::condition_variable changed_;
   bool stopping_ = false;
-  std::string job_id_, config_path_;
+  std::string job_id_, model_path_;
   std::vector<std::string> addresses_;
   std::map<uint32_t, Source> sources_;  // by rank; made when first used
   uint32_t next_rank_ = 0;

@@ -16,12 +16,12 @@ class WeightsReceiverTest : public ::testing::Test {
   WeightsReceiverTest() {
     server_ = *RpcServer::Start({&weights_}, "127.0.0.1:0");
     address_ = absl::StrCat("127.0.0.1:", server_->port());
-    EXPECT_TRUE(WriteFileAtomically(config_path_, policy::ModelConfigJson(config_)).ok());
+    EXPECT_TRUE(WriteFileAtomically(model_path_ + "/config.json", policy::ModelConfigJson(config_)).ok());
     receiver_ = std::make_unique<WeightsReceiver>(actor_metrics_, RandomKey(1), [this] {
       std::lock_guard lock(mu_);
       changed_.notify_all();
     });
-    receiver_->SetJob("job", config_path_);
+    receiver_->SetJob("job", model_path_);
   }
   ~WeightsReceiverTest() override {
     receiver_.reset();
@@ -37,7 +37,7 @@ class WeightsReceiverTest : public ::testing::Test {
   }
 
   const policy::ModelConfig config_ = TinyModel(259);
-  const std::string config_path_ = ::testing::TempDir() + "weights_receiver_test/config.json";
+  const std::string model_path_ = ::testing::TempDir() + "weights_receiver_test";
   Metrics metrics_;
   ActorMetrics actor_metrics_{metrics_};
   FakeWeights weights_;

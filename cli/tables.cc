@@ -35,6 +35,7 @@ using nlohmann::json;
 std::string ColumnName(const json& cell) {
   std::string name = absl::StrCat(cell.value("environment", ""), "/", cell.value("difficulty", 0));
   if (const std::string variant = cell.value("variant", ""); !variant.empty()) absl::StrAppend(&name, "/", variant);
+  if (cell.value("split", "test") == "train") absl::StrAppend(&name, " (train)");
   return name;
 }
 
@@ -82,6 +83,61 @@ std::string Matrix(const json& arm, bool colour) {
 }
 
 }  // namespace
+
+std::string EvalTables(const json& rows, bool colour) {
+  const auto percent = [](const json& share) {
+    return share.is_number() ? absl::StrFormat("%.1f%%", 100 * share.get<double>()) : std::string("-");
+  };
+  const auto number = [](const json& cell, const char* name, int decimals) {
+    const json value = cell.value(name, json());
+    if (!value.is_number()) return std::string("-");
+    return absl::StrFormat("%.*f", decimals, value.get<double>());
+  };
+  uint64_t most = 0;      // episodes of a task
+  std::vector<uint64_t> passes;
+  bool greedy = false;
+  for (const json& row : rows) {
+    for (const json& cell : Cells(row)) {
+      greedy |= cell.contains("greedy_success");
+      if (const uint64_t tasks = cell.value("tasks", 0); tasks > 0) {
+        most = std::max(most, cell.value("episodes", uint64_t{0}) / tasks);
+      }
+      if (!passes.empty() || !cell.contains("pass_at_k")) continue;
+      for (const json& pass : cell["pass_at_k"]) passes.push_back(pass["k"]);
+    }
+  }
+  std::vector<std::vector<std::string>> success = {{"success", absl::StrCat("avg@", most), "95% interval"}};
+  for (const uint64_t k : passes) success[0].push_back(absl::StrCat("pass@", k));
+  if (greedy) success[0].push_back("greedy");
+  for (const char* name : {"progress", "tasks", "episodes"}) success[0].push_back(name);
+  std::vector<std::vector<std::string>> behaviour = {
+      {"behaviour", "turns", "tokens", "tokens a turn", "invalid actions", "repeated failures", "cut short"}};
+  const size_t columns = rows.empty() ? 0 : Cells(rows[0]).size();
+  for (size_t column = 0; column < columns; ++column) {
+    for (auto row = rows.rbegin(); row != rows.rend(); ++row) {   // the model, then chance
+      if (column >= Cells(*row).size()) continue;
+      const json& cell = Cells(*row)[column];
+      const bool chance = row->value("row", "") == "random";
+      const std::string name = absl::StrCat(ColumnName(cell), chance ? ", random actions" : "");
+      const json ci = cell.value("ci95", json());
+      success.push_back({name, percent(cell.value("success", json())),
+                         ci.is_array() ? absl::StrCat(percent(ci[0]), " to ", percent(ci[1])) : "-"});
+      const json pass = cell.value("pass_at_k", json::array());
+      for (size_t i = 0; i < passes.size(); ++i) {
+        success.back().push_back(i < pass.size() ? percent(pass[i]["success"]) : "-");
+      }
+      if (greedy) success.back().push_back(percent(cell.value("greedy_success", json())));
+      success.back().push_back(percent(cell.value("progress", json())));
+      success.back().push_back(absl::StrCat(cell.value("tasks", 0)));
+      success.back().push_back(absl::StrCat(cell.value("episodes", 0)));
+      behaviour.push_back({name, number(cell, "turns", 1), chance ? "-" : number(cell, "tokens", 0),
+                           chance ? "-" : number(cell, "response_tokens", 1),
+                           percent(cell.value("invalid_actions", json())),
+                           percent(cell.value("repeated_failures", json())), percent(cell.value("truncated", json()))});
+    }
+  }
+  return absl::StrCat(Table(success, colour), "\n", Table(behaviour, colour));
+}
 
 std::string ReportTables(const json& report, bool colour) {
   std::string out;

@@ -69,8 +69,16 @@ void SetElementDefaults(Message* element) {
 // What one value says about another: names from types, one difficulty as a range, seeds as arms.
 void Resolve(const std::string& path, v1::JobConfig* config) {
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
-  if (!config->policy().model().empty()) {
-    config->mutable_policy()->set_model((folder / config->policy().model()).lexically_normal().string());
+  const auto locate = [&](std::string* path) {
+    if (!path->empty()) *path = (folder / *path).lexically_normal().string();
+  };
+  locate(config->mutable_policy()->mutable_model());
+  if (config->policy().has_endpoint()) {
+    v1::Endpoint& endpoint = *config->mutable_policy()->mutable_endpoint();
+    locate(endpoint.mutable_tokenizer());
+    if (endpoint.timeout_seconds() == 0) endpoint.set_timeout_seconds(300);
+    if (endpoint.patience_seconds() == 0) endpoint.set_patience_seconds(120);
+    config->mutable_resources()->set_learner_ranks(0);   // there are no weights to serve
   }
   if (config->policy().rollout_weights().empty()) {
     config->mutable_policy()->set_rollout_weights(config->policy().dtype());

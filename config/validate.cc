@@ -12,6 +12,7 @@
 #include "common/suggest.h"
 #include "config/job_config.h"
 #include "envs/environment.h"
+#include "policy/gguf.h"
 
 namespace sojourn::config {
 namespace {
@@ -56,7 +57,12 @@ class Validator {
 
   void Policy() {
     const v1::Policy& policy = config_.policy();
-    Require(!policy.model().empty(), "policy.model", "missing; name a model directory such as ../models/base");
+    if (policy.has_endpoint()) {
+      Endpoint(policy);
+    } else {
+      Require(!policy.model().empty(), "policy.model",
+              "missing; name a model directory such as ../models/base, or a .gguf file");
+    }
     Require(policy.max_context_tokens() > 0, "policy.max_context_tokens", "must be at least 1");
     OneOf("policy.dtype", policy.dtype(), {"float32", "bfloat16"});
     OneOf("policy.rollout_weights", policy.rollout_weights(), {"float32", "bfloat16", "int8"});
@@ -68,7 +74,27 @@ class Validator {
             {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"});
     }
     if (policy.model().empty()) return;
-    const std::filesystem::path model = policy.model();
+    const uint64_t positions = IsGguf(policy.model()) ? GgufPositions("policy.model", policy.model())
+                                                      : DirectoryPositions(policy.model());
+    Require(positions == 0 || policy.max_context_tokens() <= positions, "policy.max_context_tokens",
+            policy.max_context_tokens(), " is more than the model was made for: max_position_embeddings is ", positions);
+  }
+
+  static bool IsGguf(const std::string& path) { return absl::EndsWith(path, ".gguf"); }
+
+  // How long a context the model's files say it was made for; 0 when they do not, or there is a fault.
+  uint64_t GgufPositions(const std::string& at, const std::string& path) {
+    const auto file = policy::GgufFile::Open(path);
+    Require(file.ok(), at, file.ok() ? "" : file.status().message());
+    if (!file.ok()) return 0;
+    const auto architecture = (*file)->Get<std::string_view>("general.architecture");
+    Require(architecture.ok(), at, architecture.ok() ? "" : architecture.status().message());
+    if (!architecture.ok()) return 0;
+    const auto positions = (*file)->Find<int64_t>(absl::StrCat(*architecture, ".context_length"));
+    return positions.ok() ? std::max<int64_t>(0, positions->value_or(0)) : 0;
+  }
+
+  uint64_t DirectoryPositions(const std::filesystem::path& model) {
     std::error_code ignored;  // a path that cannot be looked at is as good as none
     for (const char* file : {"config.json", "model.safetensors", "tokenizer.json"}) {
       const bool sharded = file == std::string("model.safetensors") &&
@@ -78,12 +104,36 @@ class Validator {
     }
     std::ifstream in(model / "config.json");
     const nlohmann::json json = nlohmann::json::parse(in, nullptr, false);
-    if (!json.is_object() || !json.contains("max_position_embeddings")) return;
+    if (!json.is_object() || !json.contains("max_position_embeddings")) return 0;
     const auto& positions = json["max_position_embeddings"];
-    if (positions.is_number_unsigned()) {
-      Require(policy.max_context_tokens() <= positions.get<uint64_t>(), "policy.max_context_tokens",
-              policy.max_context_tokens(), " is more than the model's max_position_embeddings, ",
-              positions.get<uint64_t>());
+    return positions.is_number_unsigned() ? positions.get<uint64_t>() : 0;
+  }
+
+  void Endpoint(const v1::Policy& policy) {
+    const v1::Endpoint& endpoint = policy.endpoint();
+    const std::string& url = endpoint.url();
+    Require(absl::StartsWith(url, "http://") || absl::StartsWith(url, "https://"), "policy.endpoint.url", "\"", url,
+            "\" is no endpoint; expected http://HOST:PORT or http://HOST:PORT/v1");
+    Require(!endpoint.model().empty(), "policy.endpoint.model", "missing; ", url.empty() ? "URL" : url,
+            "/models lists what the endpoint has");
+    Require(policy.model().empty(), "policy.model",
+            "given beside policy.endpoint, which has a model of its own; leave one of them out");
+    for (const v1::Arm& arm : config_.arms()) {
+      Require(arm.stages_size() == 0, "policy.endpoint", "its model cannot be trained, but arm \"", arm.name(),
+              "\" has stages; leave them out (the job then measures), or give policy.model");
+    }
+    Require(endpoint.timeout_seconds() > 0 && endpoint.timeout_seconds() <= 86400, "policy.endpoint.timeout_seconds",
+            "must be above 0 and at most 86400");
+    Require(endpoint.patience_seconds() > 0 && endpoint.patience_seconds() <= 86400,
+            "policy.endpoint.patience_seconds", "must be above 0 and at most 86400");
+    if (endpoint.tokenizer().empty()) return;
+    if (IsGguf(endpoint.tokenizer())) {
+      GgufPositions("policy.endpoint.tokenizer", endpoint.tokenizer());
+    } else {
+      const std::filesystem::path file = std::filesystem::path(endpoint.tokenizer()) / "tokenizer.json";
+      std::error_code ignored;
+      Require(std::filesystem::exists(file, ignored), "policy.endpoint.tokenizer", file.string(),
+              " does not exist; give a model directory or a .gguf file, or leave it out");
     }
   }
 
@@ -140,7 +190,7 @@ class Validator {
     const v1::Resources& r = config_.resources();
     Require(r.actors() >= 1, "resources.actors", "must be at least 1: without one no episode is played");
     Require(r.actors() <= 1024, "resources.actors", "must be at most 1024");
-    Require(r.learner_ranks() >= 1, "resources.learner_ranks", "must be at least 1: without one nothing is learned");
+    Require(r.learner_ranks() >= 1 || config_.policy().has_endpoint(), "resources.learner_ranks", "must be at least 1: without one nothing is learned");
     Require(r.threads() >= 1 && r.threads() <= 1024, "resources.threads", "must be from 1 to 1024");
     for (int i = 0; i < r.devices_size(); ++i) {
       const std::string& device = r.devices(i);
@@ -265,16 +315,22 @@ class Validator {
       Require(cell.max_turns() >= 1, absl::StrCat(at, ".max_turns"), "must be at least 1");
       Require(cell.variant().empty(), absl::StrCat(at, ".variant"), "unknown variant \"", cell.variant(),
               "\"; this version knows none: leave it empty");
-      Require(columns.insert(absl::StrCat(cell.environment(), "/", cell.difficulty(), "/", cell.variant())).second, at,
+      Require(columns.insert(absl::StrCat(cell.environment(), "/", cell.difficulty(), "/", cell.variant(), "/",
+                                          cell.split() == "train" ? "train" : "test")).second, at,
               "the same column is listed twice");
       const envs::Environment* environment = Find(absl::StrCat(at, ".environment"), cell.environment());
       if (environment == nullptr) continue;
-      const auto count = environment->TaskCount(envs::Split::kTest, cell.difficulty());
+      const auto split = cell.split().empty() ? envs::Split::kTest : envs::ParseSplit(cell.split());
+      if (!split.ok()) {
+        Require(false, absl::StrCat(at, ".split"), split.status().message());
+        continue;
+      }
+      const auto count = environment->TaskCount(*split, cell.difficulty());
       if (!count.ok()) {
         Require(false, absl::StrCat(at, ".difficulty"), count.status().message());
       } else {
         Require(*count >= e.tasks(), "evaluation.tasks", e.tasks(), " tasks are asked for, but ", cell.environment(),
-                " has ", *count, " test tasks at difficulty ", cell.difficulty());
+                " has ", *count, " ", envs::SplitName(*split), " tasks at difficulty ", cell.difficulty());
       }
     }
   }

@@ -174,6 +174,12 @@ absl::Status OnUpdate(const JobPlan& plan, const UpdateConsumed& event, Step& st
   return absl::OkStatus();
 }
 
+// The starting policy is saved before it is measured, where it is ours.
+CurriculumState::Phase MeasureStart(const JobPlan& plan) {
+  return plan.config.policy().has_endpoint() ? CurriculumState::BEFORE_ROW
+                                             : CurriculumState::SAVE_BEFORE;
+}
+
 absl::Status Apply(const JobPlan& plan, const Event& event, Step& step) {
   CurriculumState& state = step.state;
   const bool evaluates = HasEvaluation(plan.config);
@@ -182,12 +188,12 @@ absl::Status Apply(const JobPlan& plan, const Event& event, Step& step) {
       if (state.phase() != CurriculumState::NOT_STARTED) break;
       if (!evaluates) return BeginStage(plan, 0, step);
       state.set_phase(plan.config.evaluation().random_row() ? CurriculumState::RANDOM_ROW
-                                                            : CurriculumState::SAVE_BEFORE);
+                                                            : MeasureStart(plan));
       return absl::OkStatus();
     case Event::kRowMeasured:
       if (RowUnderWay(state) != event.row_measured().row()) break;
       if (state.phase() == CurriculumState::RANDOM_ROW) {
-        state.set_phase(CurriculumState::SAVE_BEFORE);
+        state.set_phase(MeasureStart(plan));
         return absl::OkStatus();
       }
       // A job whose one arm has no stages only measures its starting policy.
@@ -225,6 +231,7 @@ absl::Status Apply(const JobPlan& plan, const Event& event, Step& step) {
 }  // namespace
 
 uint32_t LearnerRanks(const v1::JobConfig& config) {
+  if (config.policy().has_endpoint()) return 0;  // nothing is learned, and no weights are served
   return std::max(1u, config.resources().learner_ranks());
 }
 

@@ -11,10 +11,13 @@
 namespace sojourn::coordinator {
 namespace {
 
-int64_t TestTasks(const JobPlan& plan, const v1::EvaluationCell& cell) {
+bool IsTrain(const v1::EvaluationCell& cell) { return cell.split() == "train"; }
+
+int64_t Tasks(const JobPlan& plan, const v1::EvaluationCell& cell) {
   for (const TaskCounts::Count& count : plan.counts.counts()) {
     if (count.environment() == cell.environment() && count.difficulty() == cell.difficulty()) {
-      return std::min<int64_t>(count.test(), plan.config.evaluation().tasks());
+      return std::min<int64_t>(IsTrain(cell) ? count.train() : count.test(),
+                               plan.config.evaluation().tasks());
     }
   }
   return 0;
@@ -25,7 +28,7 @@ template <typename Visit>
 void ForEachAssignment(const JobPlan& plan, uint32_t row, Visit visit) {
   const v1::Evaluation& evaluation = plan.config.evaluation();
   for (int cell = 0; cell < evaluation.cells_size(); ++cell) {
-    const int64_t tasks = TestTasks(plan, evaluation.cells(cell));
+    const int64_t tasks = Tasks(plan, evaluation.cells(cell));
     for (int64_t task = 0; task < tasks; ++task) {
       if (evaluation.episodes_per_task() > 0) {
         visit(cell, task, row == kRandomRow ? v1::RANDOM_VALID : v1::SAMPLE);
@@ -47,6 +50,8 @@ void AddResult(const v1::EpisodeResult& result, bool greedy, v1::TaskOutcome& ou
   outcome.set_tokens(outcome.tokens() + result.tokens());
   outcome.set_invalid_actions(outcome.invalid_actions() + result.invalid_actions());
   outcome.set_repeated_failures(outcome.repeated_failures() + result.repeated_failures());
+  outcome.set_progress(outcome.progress() + result.progress());
+  outcome.set_truncated(outcome.truncated() + (result.truncated() ? 1 : 0));
 }
 
 }  // namespace
@@ -93,7 +98,7 @@ std::vector<v1::Assignment> PlanRow(const JobPlan& plan, uint32_t arm, uint32_t 
     assignment.set_environment(cell.environment());
     assignment.set_difficulty(cell.difficulty());
     assignment.set_task_index(task);
-    assignment.set_split("test");
+    assignment.set_split(IsTrain(cell) ? "train" : "test");
     assignment.set_variant(cell.variant());
     assignment.set_max_turns(cell.max_turns());
     assignment.set_episodes(mode == v1::GREEDY ? 1 : evaluation.episodes_per_task());
@@ -101,7 +106,7 @@ std::vector<v1::Assignment> PlanRow(const JobPlan& plan, uint32_t arm, uint32_t 
     assignment.set_mode(mode);
     assignment.set_want_transcript(mode != v1::GREEDY && task < evaluation.sample_trajectories());
     assignment.set_random_key(RandomKey(plan.config.seed())
-                                  .With("evaluation")
+                                  .With(IsTrain(cell) ? "evaluation, train" : "evaluation")
                                   .With(cell.environment())
                                   .With(static_cast<uint64_t>(cell.difficulty()))
                                   .With(static_cast<uint64_t>(task))

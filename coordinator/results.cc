@@ -47,7 +47,7 @@ std::vector<double> Differences(const std::map<int64_t, double>& after,
 
 bool SameCell(const v1::EvaluationCell& a, const v1::EvaluationCell& b) {
   return a.environment() == b.environment() && a.difficulty() == b.difficulty() &&
-         a.variant() == b.variant();
+         a.variant() == b.variant() && (a.split() == "train") == (b.split() == "train");
 }
 
 const v1::MatrixCell* FindCell(const v1::MatrixRow* row, const v1::EvaluationCell& wanted) {
@@ -75,19 +75,39 @@ json SamplesJson(const v1::MatrixCell& cell) {
   return samples;
 }
 
+// pass@k for k = 2, 4, ... and the number of episodes, where every task has so many.
+json PassJson(const v1::MatrixCell& cell) {
+  uint32_t most = cell.tasks_size() > 0 ? UINT32_MAX : 0;
+  for (const v1::TaskOutcome& task : cell.tasks()) most = std::min(most, task.episodes());
+  json out = json::array();
+  for (uint32_t k = 2; k / 2 < most; k *= 2) {
+    const uint32_t used = std::min(k, most);
+    std::vector<double> passes;
+    for (const v1::TaskOutcome& task : cell.tasks()) {
+      passes.push_back(PassAtK(task.episodes(), task.successes(), used));
+    }
+    out.push_back({{"k", used}, {"success", Mean(passes)}, {"ci95", Array(BootstrapInterval(passes))}});
+  }
+  return out;
+}
+
 json CellJson(const v1::MatrixCell& cell, const v1::MatrixCell* before) {
   json out = {{"environment", cell.cell().environment()},
               {"difficulty", cell.cell().difficulty()},
               {"variant", cell.cell().variant()},
+              {"split", cell.cell().split() == "train" ? "train" : "test"},
               {"max_turns", cell.cell().max_turns()},
               {"success", nullptr}};
-  uint64_t episodes = 0, turns = 0, tokens = 0, invalid = 0, repeated = 0;
+  uint64_t episodes = 0, turns = 0, tokens = 0, invalid = 0, repeated = 0, truncated = 0;
+  double progress = 0;
   for (const v1::TaskOutcome& task : cell.tasks()) {
     episodes += task.episodes();
     turns += task.turns();
     tokens += task.tokens();
     invalid += task.invalid_actions();
     repeated += task.repeated_failures();
+    truncated += task.truncated();
+    progress += task.progress();
   }
   out["tasks"] = cell.tasks_size();
   out["episodes"] = episodes;
@@ -96,8 +116,12 @@ json CellJson(const v1::MatrixCell& cell, const v1::MatrixCell* before) {
     const double all_turns = static_cast<double>(std::max<uint64_t>(1, turns));
     out["success"] = Mean(Values(success));
     out["ci95"] = Array(BootstrapInterval(Values(success)));
+    if (json pass = PassJson(cell); !pass.empty()) out["pass_at_k"] = std::move(pass);
+    out["progress"] = progress / static_cast<double>(episodes);
+    out["truncated"] = static_cast<double>(truncated) / static_cast<double>(episodes);
     out["turns"] = static_cast<double>(turns) / static_cast<double>(episodes);
     out["tokens"] = static_cast<double>(tokens) / static_cast<double>(episodes);
+    out["response_tokens"] = static_cast<double>(tokens) / all_turns;
     out["invalid_actions"] = static_cast<double>(invalid) / all_turns;
     out["repeated_failures"] = static_cast<double>(repeated) / all_turns;
     if (before != nullptr) {
@@ -280,7 +304,8 @@ json BuildReport(const v1::Results& results) {
             {"seed", status.config().seed()},
             {"state", v1::JobState_Name(status.state())},
             {"error", status.error()},
-            {"model", status.config().policy().model()}}},
+            {"model", status.config().policy().has_endpoint() ? status.config().policy().endpoint().model()
+                                                              : status.config().policy().model()}}},
           {"arms", std::move(arms)}};
 }
 

@@ -30,6 +30,16 @@ double Mean(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
+double PassAtK(uint64_t episodes, uint64_t successes, uint64_t k) {
+  const uint64_t failures = episodes - successes;
+  if (failures < k) return 1;
+  double all_fail = 1;  // drawn one after another
+  for (uint64_t i = 0; i < k; ++i) {
+    all_fail *= static_cast<double>(failures - i) / static_cast<double>(episodes - i);
+  }
+  return 1 - all_fail;
+}
+
 Interval WilsonInterval(double proportion, size_t trials) {
   if (trials == 0) return {0, 1};
   constexpr double z = 1.959963984540054;  // the normal distribution's 97.5% point

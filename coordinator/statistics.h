@@ -4,6 +4,7 @@
 #define SOJOURN_COORDINATOR_STATISTICS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace sojourn::coordinator {
@@ -24,6 +25,11 @@ Interval BootstrapInterval(const std::vector<double>& values);
 // The same for the mean of differences, which are not proportions: no width when they are all
 // equal.
 Interval DifferenceInterval(const std::vector<double>& differences);
+
+// The chance that at least one of k episodes of a task succeeds, from `episodes` >= k of which
+// `successes` did: 1 - C(episodes - successes, k) / C(episodes, k), unbiased (Chen et al. 2021,
+// arXiv:2107.03374, section 2.1).
+double PassAtK(uint64_t episodes, uint64_t successes, uint64_t k);
 
 // Wilson's 95% score interval (1927) for a proportion seen in `trials` trials; [0, 1] without any.
 Interval WilsonInterval(double proportion, size_t trials);

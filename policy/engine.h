@@ -33,8 +33,16 @@ struct SamplingParameters {
   int top_k = 0;           // 0 = off
 };
 
+struct Message {
+  std::string role, content;
+  bool operator==(const Message&) const = default;
+};
+
 struct ResponseRequest {
   std::vector<int32_t> prompt;  // appended to the episode's tokens first; not empty
+  // Instead of the prompt, for an engine that asks a server which makes tokens of messages itself
+  // (endpoint/); others do not read it.
+  std::vector<Message> messages;
   SamplingParameters sampling;
   int max_tokens = 0;                // of the response, > 0
   std::vector<int32_t> stop_tokens;  // ends the response; the stop token is part of it
@@ -60,6 +68,11 @@ struct Response {
   // asked for.
   std::vector<std::vector<TokenLogprob>> alternatives;
   bool stopped = false;  // ended by a stop token or `stop`; else by max_tokens or the context's end
+
+  // Of engines that ask a server (endpoint/) alone:
+  absl::Status status;      // not OK: there is no response, and why; OutOfRange: it has no room
+  std::string text;         // the answer to messages
+  int64_t text_tokens = 0;  // how many tokens the text was
 };
 
 struct EngineOptions {

@@ -74,12 +74,21 @@ void DropExtras(const ModelConfig& config, Weights* weights) {
 
 }  // namespace
 
-absl::StatusOr<Model> LoadModel(const std::string& directory, std::optional<torch::ScalarType> type) {
-  if (IsGguf(directory)) return LoadGgufModel(directory, type);
-  const std::string config_path = directory + "/config.json";
+absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& path) {
+  if (IsGguf(path)) {
+    const auto file = GgufFile::Open(path);
+    if (!file.ok()) return file.status();
+    return GgufModelConfig(**file);
+  }
+  const std::string config_path = path + "/config.json";
   const auto text = ReadFile(config_path);
   if (!text.ok()) return text.status();
-  auto config = ParseModelConfig(*text, config_path);
+  return ParseModelConfig(*text, config_path);
+}
+
+absl::StatusOr<Model> LoadModel(const std::string& directory, std::optional<torch::ScalarType> type) {
+  if (IsGguf(directory)) return LoadGgufModel(directory, type);
+  const auto config = LoadModelConfig(directory);
   if (!config.ok()) return config.status();
   auto weights = ReadWeights(directory);
   if (!weights.ok()) return weights.status();

@@ -16,6 +16,8 @@ namespace sojourn::policy {
 // InvalidArgument, NotFound or DataLoss name the file and the fault.
 absl::StatusOr<Model> LoadModel(const std::string& directory,
                                 std::optional<torch::ScalarType> type = torch::kFloat);
+// Its configuration alone.
+absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& path);
 // Writes config.json, model.safetensors in the weights' type, and from `tokenizer_from` (a directory or a GGUF
 // file; empty: none) tokenizer.json, and tokenizer_config.json, special_tokens_map.json,
 // generation_config.json and chat_template.jinja where they are.
