@@ -28,7 +28,8 @@ class Toy : public envs::Instance {
       return envs::Turn{.observation = "won", .reward = 1, .done = true, .success = true};
     if (action.substr(0, 3) == "bad")
       return envs::Turn{.observation = "cannot", .invalid_action = true};
-    return envs::Turn{.observation = absl::StrCat("did ", action), .reward = 0.125};
+    return envs::Turn{
+        .observation = absl::StrCat("did ", action), .reward = 0.125, .progress = 0.25 * steps};
   }
   std::vector<std::string> ValidActions() const override { return {"left", "right", "win"}; }
   absl::StatusOr<Advice> Expert() override { return Advice{"winning", "win"}; }
@@ -190,6 +191,30 @@ TEST_F(EpisodeTest, TheTranscriptTellsWhatWasSeenSaidAndEarned) {
   EXPECT_EQ(result.transcript(1).observation(), "did left");
   EXPECT_EQ(result.transcript(1).response(), "Action: win");
   EXPECT_EQ(result.transcript(1).reward(), 1);
+}
+
+TEST_F(EpisodeTest, WithoutATokenizerConversationsAreMessages) {
+  using policy::Message;
+  Episode episode(std::make_unique<Toy>(), nullptr, {.max_turns = 5, .messages = true});
+  ASSERT_TRUE(episode.Start({envs::Split::kTrain, 1, 7}, "Play.", "OK.").ok());
+  EXPECT_THAT(episode.messages(),
+              ElementsAre(Message{"user", "Play."}, Message{"assistant", "OK."}, Message{"user", "task 7"}));
+  policy::Response response;
+  response.text = "Action: left";
+  response.text_tokens = 4;
+  ASSERT_TRUE(episode.TakeResponse(response).ok());
+  EXPECT_THAT(episode.messages(), ElementsAre(Message{"user", "did left"}));
+  episode.Truncate();
+  EXPECT_TRUE(episode.done());
+  v1::EpisodeResult result;
+  episode.MoveInto(result);
+  EXPECT_EQ(result.tokens(), 4);
+  EXPECT_EQ(result.progress(), 0.25);
+  EXPECT_TRUE(result.truncated());
+
+  Episode alternating(std::make_unique<Toy>(), nullptr, {.max_turns = 5, .messages = true});
+  ASSERT_TRUE(alternating.Start({}, "Play.", "").ok());
+  EXPECT_THAT(alternating.messages(), ElementsAre(Message{"user", "Play.\n\ntask 0"}));
 }
 
 TEST_F(EpisodeTest, RandomActionsNeedNoTokensAndFollowTheirKey) {

@@ -225,6 +225,89 @@ TEST_F(RolloutTest, GroupsOfABrokenEngineStartAgain) {
   EXPECT_THAT(failures_, IsEmpty());
 }
 
+// Answers messages, and from `until` responses on says why there are no more.
+class TextEngine : public FakeEngine {
+ public:
+  TextEngine(policy::EngineOptions options, int until, absl::Status status)
+      : FakeEngine(options, nullptr), until_(until), status_(std::move(status)) {}
+  absl::Status Respond(int64_t episode, policy::ResponseRequest request) override {
+    for (const policy::Message& message : request.messages) told.push_back(message.content);
+    EXPECT_THAT(request.prompt, IsEmpty());
+    EXPECT_THAT(request.stop_tokens, IsEmpty());
+    asked_.push_back(episode);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<policy::Response>> Step() override {
+    std::vector<policy::Response> responses;
+    for (const int64_t episode : std::exchange(asked_, {})) {
+      policy::Response& response = responses.emplace_back();
+      response.episode = episode;
+      response.text = "Action: turn left";
+      response.text_tokens = 5;
+      if (until_-- <= 0) response.status = status_;
+    }
+    return responses;
+  }
+  std::vector<std::string> told;
+
+ private:
+  int until_;
+  absl::Status status_;
+  std::vector<int64_t> asked_;
+};
+
+class MessagesTest : public RolloutTest {
+ protected:
+  // One episode of three turns, with an engine that answers `until` times.
+  void Play(int until, const absl::Status& status) {
+    auto setup = JobSetup::Make("job", FakeConfig(), nullptr);
+    ASSERT_TRUE(setup.ok()) << setup.status();
+    setup_ = *std::move(setup);
+    rollout_ = std::make_unique<Rollout>(
+        *setup_, 8, actor_metrics_,
+        Rollout::Sink{nullptr, [this](v1::EpisodeResult r) { results_.push_back(std::move(r)); },
+                      [this](const v1::Assignment&, const absl::Status& s) {
+                        failures_.push_back(std::string(s.message()));
+                      }});
+    v1::Assignment assignment = FakeAssignment(0);
+    assignment.set_evaluation(true);
+    assignment.set_episodes(1);
+    rollout_->Add(assignment);
+    auto engine = std::make_unique<TextEngine>(rollout_->engine_options(), until, status);
+    TextEngine* const texts = engine.get();
+    rollout_->SetEngine(*rollout_->MissingPolicy(), std::move(engine));
+    PlayAll();
+    told_ = texts->told;
+  }
+  std::vector<std::string> told_;
+};
+
+TEST_F(MessagesTest, WithoutATokenizerTheEngineIsToldMessages) {
+  Play(100, absl::OkStatus());
+  ASSERT_THAT(results_, SizeIs(1));
+  EXPECT_EQ(results_[0].turns(), 3);
+  EXPECT_EQ(results_[0].tokens(), 15);
+  ASSERT_THAT(told_, SizeIs(3));
+  EXPECT_THAT(told_[0], HasSubstr("Your goal"));
+}
+
+TEST_F(MessagesTest, AFullContextEndsTheEpisode) {
+  Play(1, absl::OutOfRangeError("full"));
+  EXPECT_THAT(failures_, IsEmpty());
+  ASSERT_THAT(results_, SizeIs(1));
+  EXPECT_EQ(results_[0].turns(), 1);
+  EXPECT_TRUE(results_[0].truncated());
+}
+
+TEST_F(MessagesTest, WhatNeverGetsAResponseFailsWithTheReason) {
+  Play(1, absl::UnavailableError("endpoint http://h: HTTP status 503"));
+  EXPECT_THAT(results_, IsEmpty());
+  EXPECT_THAT(failures_, ElementsAre(HasSubstr("endpoint http://h: HTTP status 503")));
+  failures_.clear();
+  Play(0, absl::OutOfRangeError("the first prompt is too long"));
+  EXPECT_THAT(failures_, ElementsAre(HasSubstr("too long")));
+}
+
 TEST_F(RolloutTest, GroupsOfAPolicyThatIsGoneAreGivenBack) {
   rollout_->Add(FakeAssignment(0, 3));
   rollout_->Add(FakeAssignment(1, 4));

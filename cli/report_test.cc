@@ -34,6 +34,22 @@ TEST(ReportTables, ShowsTheMatrixAndTheArmsSideBySide) {
   EXPECT_THAT(text, Not(HasSubstr("\033")));
 }
 
+TEST(EvalTables, ShowsSuccessAndBehaviourWithChanceUnderneath) {
+  const nlohmann::json rows = nlohmann::json::parse(R"([
+    {"row": "random", "cells": [{"environment": "babyai", "difficulty": 5, "variant": "", "split": "train",
+      "success": 0.1, "ci95": [0.05, 0.15], "tasks": 50, "episodes": 100, "progress": 0.1, "turns": 3}]},
+    {"row": "before", "cells": [{"environment": "babyai", "difficulty": 5, "variant": "", "split": "train",
+      "success": 0.5, "ci95": [0.44, 0.56], "tasks": 50, "episodes": 100, "greedy_success": 0.6, "progress": 0.625,
+      "pass_at_k": [{"k": 2, "success": 0.75, "ci95": [0.7, 0.8]}], "turns": 2.5, "tokens": 40,
+      "response_tokens": 16, "invalid_actions": 0.125, "repeated_failures": 0, "truncated": 0.25}]}])");
+  const std::string text = EvalTables(rows, /*colour=*/false);
+  for (const char* part : {"avg@2", "pass@2", "babyai/5 (train)  ", "44.0% to 56.0%", "75.0%", "62.5%", "16.0", "12.5%",
+                           "babyai/5 (train), random actions"}) {
+    EXPECT_THAT(text, HasSubstr(part)) << text;
+  }
+  EXPECT_LT(text.find("50.0%"), text.find("10.0%"));
+}
+
 TEST(ReportTables, SaysSoWhenNothingIsMeasured) {
   EXPECT_THAT(ReportTables({{"arms", nlohmann::json::array()}}, false), HasSubstr("Nothing has been measured"));
 }

@@ -127,6 +127,37 @@ TEST_F(JobConfigTest, TheModelMustBeThereAndFit) {
   EXPECT_THAT(Fault("max_context_tokens: 512", "max_context_tokens: 600"), HasSubstr("max_position_embeddings"));
 }
 
+TEST_F(JobConfigTest, AGgufFileIsAModel) {
+  std::ofstream(folder_ / "broken.gguf") << "GGUF";
+  EXPECT_THAT(Fault("model: model", "model: broken.gguf"), HasSubstr("policy.model: " + (folder_ / "broken.gguf").string()));
+  EXPECT_THAT(Fault("model: model", "model: none.gguf"), HasSubstr("none.gguf"));
+}
+
+TEST_F(JobConfigTest, AnEndpointIsMeasuredAndNotTrained) {
+  const std::string endpoint = "endpoint: {url: \"http://h:1\", model: m, tokenizer: model}, ";
+  EXPECT_THAT(Fault("model: model, ", endpoint), HasSubstr("cannot be trained, but arm \"sequential\" has stages"));
+  EXPECT_THAT(Fault("model: model, ", "model: model, " + endpoint), HasSubstr("leave one of them out"));
+  EXPECT_THAT(Fault("model: model, ", "endpoint: {url: \"h:1\", tokenizer: none}, "),
+              AllOf(HasSubstr("policy.endpoint.url"), HasSubstr("policy.endpoint.model: missing"),
+                    HasSubstr("policy.endpoint.tokenizer")));
+  auto config = Parse(kGood);
+  ASSERT_TRUE(config.ok()) << config.status();
+  config->mutable_policy()->clear_model();
+  config->mutable_policy()->mutable_endpoint()->set_url("http://h:1");
+  config->mutable_policy()->mutable_endpoint()->set_model("m");
+  config->clear_arms();
+  config->add_arms()->set_name("model");
+  const auto measures = ResolveJobConfig(*config, path_);
+  ASSERT_TRUE(measures.ok()) << measures.status();
+  EXPECT_EQ(measures->resources().learner_ranks(), 0);
+  EXPECT_EQ(measures->policy().endpoint().timeout_seconds(), 300);
+}
+
+TEST_F(JobConfigTest, ASplitIsTrainOrTest) {
+  EXPECT_THAT(Fault("cells: [{environment: babyai,", "cells: [{split: dev, environment: babyai,"),
+              AllOf(HasSubstr("evaluation.cells[0].split"), HasSubstr("dev")));
+}
+
 TEST_F(JobConfigTest, BrokenYamlAndMissingFilesAreErrors) {
   EXPECT_THAT(std::string(Parse("a: [1").status().message()), HasSubstr("not YAML"));
   EXPECT_THAT(std::string(Parse("- 1").status().message()), HasSubstr("expected a mapping"));

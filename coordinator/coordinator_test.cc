@@ -114,6 +114,37 @@ TEST_F(CoordinatorTest, ARunWritesItsReportAndOneMetricsLinePerUpdate) {
   EXPECT_THAT(coordinator.metrics().Text(), HasSubstr("sojourn_success{"));
 }
 
+TEST_F(CoordinatorTest, AnEndpointIsMeasuredWithoutLearners) {
+  TestCoordinator coordinator(Name());
+  v1::JobConfig config = TestConfig();
+  config.clear_arms();
+  config.add_arms()->set_name("model");
+  config.mutable_policy()->mutable_endpoint()->set_model("tiny");
+  config.mutable_resources()->set_learner_ranks(0);
+  ASSERT_TRUE(coordinator->Submit(config, "").ok());
+  FakeActor actor(coordinator, "actor-0");
+  actor.Join(3);
+  for (size_t played = 0; Status(coordinator).state() == v1::RUNNING;) {
+    EXPECT_THAT(Status(coordinator).progress().waiting_for(), ::testing::Not(HasSubstr("learner")));
+    while (actor.Hear()) {
+    }
+    ASSERT_LT(played, actor.received.size()) << "nothing more is given out";
+    for (; played < actor.received.size(); ++played) {
+      for (uint32_t member = 0; member < actor.received[played].episodes(); ++member) {
+        v1::ActorMessage message;
+        *message.mutable_result() = PlayEpisode(actor.received[played], member);
+        actor.Say(message);
+      }
+      actor.AddCredits(1);
+    }
+  }
+  EXPECT_EQ(Status(coordinator).state(), v1::SUCCEEDED) << Status(coordinator).error();
+  EXPECT_EQ(actor.welcome.learner_addresses_size(), 0);
+  const v1::Results results = *coordinator->Report("");
+  ASSERT_EQ(results.arms(0).rows_size(), 2);
+  EXPECT_EQ(results.arms(0).rows(1).cells(0).tasks_size(), 3);
+}
+
 // A job in its training phase with one group leased to each of two actors.
 class TrainingTest : public CoordinatorTest {
  protected:

@@ -73,6 +73,19 @@ Replay RunToEnd(const JobPlan& plan, uint64_t successes = 0) {
   return run;
 }
 
+TEST(Curriculum, AnEndpointIsMeasuredWithoutLearnersAndCheckpoints) {
+  JobPlan plan = TestPlan();
+  plan.config.clear_arms();
+  plan.config.add_arms()->set_name("model");
+  plan.config.mutable_policy()->mutable_endpoint()->set_url("http://h:1");
+  EXPECT_EQ(LearnerRanks(plan.config), 0);
+  std::vector<std::string> phases;
+  for (const CurriculumState& state : RunToEnd(plan).states) {
+    phases.push_back(CurriculumState::Phase_Name(state.phase()));
+  }
+  EXPECT_THAT(phases, ::testing::ElementsAre("RANDOM_ROW", "BEFORE_ROW", "DONE"));
+}
+
 TEST(Curriculum, GoesThroughRowsStagesAndArmsToTheEnd) {
   const JobPlan plan = TestPlan();
   std::vector<std::string> phases;

@@ -43,6 +43,17 @@ TEST(Evaluation, RowsAndArmsAreComparedWithCommonRandomNumbers) {
   }
 }
 
+TEST(Evaluation, ACellOfTrainingTasksPlaysThemWithItsOwnRandomNumbers) {
+  JobPlan plan = TestPlan();
+  plan.config.mutable_evaluation()->mutable_cells(0)->set_split("train");
+  plan.config.mutable_evaluation()->set_tasks(1000);
+  const auto row = PlanRow(plan, 0, kRandomRow, 0);
+  ASSERT_EQ(row.size(), 50 + 10 + 10);
+  EXPECT_EQ(row[49].split(), "train");
+  EXPECT_EQ(row[50].split(), "test");
+  EXPECT_NE(row[0].random_key(), PlanRow(TestPlan(), 0, kRandomRow, 0)[0].random_key());
+}
+
 TEST(Evaluation, NoMoreTasksThanTheSplitHas) {
   JobPlan plan = TestPlan();
   plan.config.mutable_evaluation()->set_tasks(1000);

@@ -25,6 +25,8 @@ void AddRow(v1::ArmResults& arm, const std::string& name, std::vector<int> succe
       outcome.set_tokens(200);
       outcome.set_invalid_actions(4);
       outcome.set_repeated_failures(2);
+      outcome.set_progress(successes_of_ten[i] + 0.5);
+      outcome.set_truncated(1);
       outcome.set_greedy_played(true);
       outcome.set_greedy_success(task < successes_of_ten[i]);
     }
@@ -92,6 +94,13 @@ TEST(Results, TheReportHasTheMatrixWithIntervalsAndDifferences) {
   EXPECT_NEAR(cell.at("tokens").get<double>(), 20, 1e-12);
   EXPECT_NEAR(cell.at("invalid_actions").get<double>(), 0.1, 1e-12);
   EXPECT_NEAR(cell.at("repeated_failures").get<double>(), 0.05, 1e-12);
+  EXPECT_NEAR(cell.at("response_tokens").get<double>(), 5, 1e-12);
+  EXPECT_NEAR(cell.at("progress").get<double>(), 0.85, 1e-12);
+  EXPECT_NEAR(cell.at("truncated").get<double>(), 0.1, 1e-12);
+  EXPECT_EQ(cell.at("split"), "test");
+  ASSERT_EQ(cell.at("pass_at_k").size(), 4) << "2, 4, 8 and all 10";
+  EXPECT_EQ(cell.at("pass_at_k").at(3).at("k"), 10);
+  EXPECT_NEAR(cell.at("pass_at_k").at(0).at("success").get<double>(), 1 - 2.0 / 10 * 1 / 9, 1e-12);
   EXPECT_FALSE(arm.at("matrix").at(1).at("cells").at(0).contains("delta")) << "the row before";
   EXPECT_NEAR(arm.at("measures").at("ACC").get<double>(), 0.75, 1e-12);
 }

@@ -55,6 +55,15 @@ TEST(Statistics, TheSameDataHaveTheSameInterval) {
   EXPECT_GT(BootstrapInterval(values).high, Mean(values));
 }
 
+TEST(Statistics, PassAtKIsTheShareOfDrawsWithASuccess) {
+  // Of the 10 pairs of 5 episodes, 2 of which succeeded, 3 have no success.
+  EXPECT_DOUBLE_EQ(PassAtK(5, 2, 2), 0.7);
+  EXPECT_DOUBLE_EQ(PassAtK(5, 2, 1), 0.4);
+  EXPECT_EQ(PassAtK(5, 2, 4), 1) << "only 3 can fail";
+  EXPECT_EQ(PassAtK(5, 0, 5), 0);
+  EXPECT_EQ(PassAtK(1024, 1, 1024), 1);
+}
+
 TEST(Statistics, EqualDifferencesHaveNoWidth) {
   EXPECT_EQ(DifferenceInterval({0.5, 0.5}).low, 0.5);
   EXPECT_EQ(DifferenceInterval({0.5, 0.5}).high, 0.5);
