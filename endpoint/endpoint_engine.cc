@@ -245,8 +245,9 @@ bool EndpointEngine::TryAgain(int64_t id, Episode& episode, const HttpAnswer& an
   const bool malformed = absl::IsDataLoss(error);
   if (malformed && ++episode.malformed >= kMostMalformed) return false;
   if (!malformed && !absl::IsUnavailable(error) && !absl::IsDeadlineExceeded(error)) return false;
-  const absl::Duration pause = std::max(episode.backoff->Next(), answer.retry_after);
-  if (now + pause - *episode.first_failure > options_.patience) return false;
+  const absl::Duration left = options_.patience - (now - *episode.first_failure);
+  if (left <= absl::ZeroDuration()) return false;
+  const absl::Duration pause = std::min(left, std::max(episode.backoff->Next(), answer.retry_after));
   if (options_.trouble != nullptr) {
     options_.trouble->Set(absl::StrCat("the endpoint ", address_, ": ", error.message()));
   }
