@@ -197,8 +197,8 @@ TEST_F(EpisodeTest, WithoutATokenizerConversationsAreMessages) {
   using policy::Message;
   Episode episode(std::make_unique<Toy>(), nullptr, {.max_turns = 5, .messages = true});
   ASSERT_TRUE(episode.Start({envs::Split::kTrain, 1, 7}, "Play.", "OK.").ok());
-  EXPECT_THAT(episode.messages(),
-              ElementsAre(Message{"user", "Play."}, Message{"assistant", "OK."}, Message{"user", "task 7"}));
+  EXPECT_THAT(episode.messages(), ElementsAre(Message{"user", "Play."}, Message{"assistant", "OK."},
+                                              Message{"user", "task 7"}));
   policy::Response response;
   response.text = "Action: left";
   response.text_tokens = 4;

@@ -159,9 +159,9 @@ absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignme
     options.invalid_action_reward = config.rollout().invalid_action_reward();
     options.transcript = assignment.want_transcript() && member == 0;
     options.messages = setup_.as_messages() && !IsRandom(assignment);
-    Episode& episode =
-        group->episodes.emplace_back(TakeInstance(assignment.environment(), **environment),
-                                     IsRandom(assignment) ? nullptr : setup_.chat_or_null(), options);
+    Episode& episode = group->episodes.emplace_back(
+        TakeInstance(assignment.environment(), **environment),
+        IsRandom(assignment) ? nullptr : setup_.chat_or_null(), options);
     const absl::Status status =
         episode.Start({*split, assignment.difficulty(), assignment.task_index()},
                       instructions ? spec.instructions : "", instructions ? spec.acceptance : "",

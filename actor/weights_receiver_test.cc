@@ -16,7 +16,8 @@ class WeightsReceiverTest : public ::testing::Test {
   WeightsReceiverTest() {
     server_ = *RpcServer::Start({&weights_}, "127.0.0.1:0");
     address_ = absl::StrCat("127.0.0.1:", server_->port());
-    EXPECT_TRUE(WriteFileAtomically(model_path_ + "/config.json", policy::ModelConfigJson(config_)).ok());
+    EXPECT_TRUE(
+        WriteFileAtomically(model_path_ + "/config.json", policy::ModelConfigJson(config_)).ok());
     receiver_ = std::make_unique<WeightsReceiver>(actor_metrics_, RandomKey(1), [this] {
       std::lock_guard lock(mu_);
       changed_.notify_all();

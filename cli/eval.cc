@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 constexpr uint32_t kUsualContext = 4096;   // longer ones only when asked for
 
 struct Arguments {
-  std::string model, weights, endpoint, tokenizer, key_variable, split = "test";
+  std::string model, weights, device, endpoint, tokenizer, key_variable, split = "test";
   std::vector<std::string> columns, variants;
   uint32_t tasks = 100, samples = 1, max_turns = 0, max_turn_tokens = 64, context = 0, slots = 64;
   uint32_t threads = std::max(1u, std::thread::hardware_concurrency());
@@ -115,6 +115,7 @@ absl::StatusOr<v1::JobConfig> MakeConfig(const Arguments& a) {
   resources.set_learner_ranks(1);
   resources.set_threads(a.threads);
   resources.set_slots(a.slots);
+  if (!a.device.empty()) resources.add_devices(a.device);
   const absl::Status used = a.endpoint.empty() ? UseModel(a, config.mutable_policy())
                                                : UseEndpoint(a, config.mutable_policy());
   if (!used.ok()) return used;
@@ -195,6 +196,8 @@ void AddEval(CLI::App& app, Action& action) {
   command->add_option("--top-p", a->top_p, "of the sampled episodes")->capture_default_str();
   CLI::Option* weights = command->add_option("--weights", a->weights,
                                              "float32, bfloat16 or int8; default: as the model is stored");
+  CLI::Option* device = command->add_option("--device", a->device,
+                                            "where the model computes: cpu, cuda or cuda:N; default: cpu");
   command->add_option("--threads", a->threads, "of the model's arithmetic")->capture_default_str();
   command->add_option("--slots", a->slots, "episodes decoded at once, or requests of an endpoint")->capture_default_str();
   command->add_option("--seed", a->seed, "of all random choices; the same gives the same result")->capture_default_str();
@@ -213,6 +216,7 @@ void AddEval(CLI::App& app, Action& action) {
   command->add_option("--patience", a->patience, "seconds that requests are repeated while the endpoint fails")
       ->capture_default_str()->check(CLI::PositiveNumber)->needs(endpoint);
   weights->excludes(endpoint);
+  device->excludes(endpoint);
   command->footer(
       "Examples:\n"
       "  sojourn eval models/base --env babyai:5,19 --max-turns 3 --tasks 400 --random\n"

@@ -66,6 +66,7 @@ void CoordinatorMetrics::OnGroup(const v1::GroupConsumed& group) {
 
 void CoordinatorMetrics::OnRow(const v1::MatrixRow& row) {
   for (const v1::MatrixCell& cell : row.cells()) {
+    if (cell.cell().split() == "train") continue;
     double episodes = 0, successes = 0;
     for (const v1::TaskOutcome& task : cell.tasks()) {
       episodes += task.episodes();

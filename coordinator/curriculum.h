@@ -44,7 +44,8 @@ uint64_t PlannedUpdates(const v1::JobConfig& config, const v1::Arm& arm);  // 0:
 // neither saves a model nor measures one.
 std::string CheckpointLabel(const CurriculumState& state);
 
-// How many learner ranks the job has (at least 1; none to measure an endpoint), and whether it measures anything.
+// How many learner ranks the job has (at least 1; none to measure an endpoint), and whether it
+// measures anything.
 uint32_t LearnerRanks(const v1::JobConfig& config);
 bool HasEvaluation(const v1::JobConfig& config);
 

@@ -27,7 +27,8 @@ std::optional<uint32_t> RowUnderWay(const CurriculumState& state);
 std::string RowName(const v1::Arm& arm, uint32_t row);
 
 // The row's assignments; an assignment's group is its place. For each cell and each of the first
-// `evaluation.tasks` tasks of its split: `episodes_per_task` sampled members, then one greedy if asked for.
+// `evaluation.tasks` tasks of its split: `episodes_per_task` sampled members, then one greedy if
+// asked for.
 std::vector<v1::Assignment> PlanRow(const JobPlan& plan, uint32_t arm, uint32_t row,
                                     uint64_t policy_version);
 

@@ -86,7 +86,8 @@ json PassJson(const v1::MatrixCell& cell) {
     for (const v1::TaskOutcome& task : cell.tasks()) {
       passes.push_back(PassAtK(task.episodes(), task.successes(), used));
     }
-    out.push_back({{"k", used}, {"success", Mean(passes)}, {"ci95", Array(BootstrapInterval(passes))}});
+    out.push_back(
+        {{"k", used}, {"success", Mean(passes)}, {"ci95", Array(BootstrapInterval(passes))}});
   }
   return out;
 }
@@ -158,7 +159,10 @@ std::optional<double> StageSuccess(const v1::MatrixRow& row, const v1::Stage& st
   for (const std::string& environment : environments) {
     std::vector<double> trained, all;
     for (const v1::MatrixCell& cell : row.cells()) {
-      if (cell.cell().environment() != environment || !cell.cell().variant().empty()) continue;
+      if (cell.cell().environment() != environment || !cell.cell().variant().empty() ||
+          cell.cell().split() == "train") {
+        continue;
+      }
       const auto success = CellSuccess(cell, greedy);
       if (!success.has_value()) continue;
       all.push_back(*success);
@@ -304,8 +308,9 @@ json BuildReport(const v1::Results& results) {
             {"seed", status.config().seed()},
             {"state", v1::JobState_Name(status.state())},
             {"error", status.error()},
-            {"model", status.config().policy().has_endpoint() ? status.config().policy().endpoint().model()
-                                                              : status.config().policy().model()}}},
+            {"model", status.config().policy().has_endpoint()
+                          ? status.config().policy().endpoint().model()
+                          : status.config().policy().model()}}},
           {"arms", std::move(arms)}};
 }
 

@@ -77,7 +77,8 @@ bool IsToken(const json& value) {
 }
 
 absl::Status Malformed(std::string_view what, std::string_view body) {
-  return absl::DataLossError(absl::StrCat("malformed answer: ", what, "; it begins: ", Shown(body)));
+  return absl::DataLossError(
+      absl::StrCat("malformed answer: ", what, "; it begins: ", Shown(body)));
 }
 
 // The ids in texts "token_id:N"; false when one is none.
@@ -85,7 +86,8 @@ bool AddTokenName(const json& name, std::vector<int32_t>& tokens) {
   if (!name.is_string()) return false;
   absl::string_view text = name.get_ref<const std::string&>();
   int32_t id = 0;
-  if (!absl::ConsumePrefix(&text, "token_id:") || !absl::SimpleAtoi(text, &id) || id < 0) return false;
+  if (!absl::ConsumePrefix(&text, "token_id:") || !absl::SimpleAtoi(text, &id) || id < 0)
+    return false;
   tokens.push_back(id);
   return true;
 }
@@ -152,21 +154,25 @@ absl::StatusOr<Completion> ParseCompletion(std::string_view body, bool messages)
   }
   const json& choice = choices[0];
   Completion completion;
-  const json& text = messages ? Member(Member(choice, "message"), "content") : Member(choice, "text");
+  const json& text =
+      messages ? Member(Member(choice, "message"), "content") : Member(choice, "text");
   if (text.is_string()) {
     completion.text = text.get<std::string>();
   } else if (messages && !text.is_null()) {
     return Malformed("choices[0].message.content is no string", body);
   }
   const json& reason = Member(choice, "finish_reason");
-  if (reason != "stop" && reason != "length") {
+  // Of messages a server may make more than text; what is said to be text is played.
+  const bool other = messages && (reason == "tool_calls" || reason == "function_call" || reason == "content_filter");
+  if (reason != "stop" && reason != "length" && !other) {
     return Malformed(absl::StrCat("choices[0].finish_reason is ", Shown(Dump(reason)),
                                   ", expected \"stop\" or \"length\""),
                      body);
   }
-  completion.stopped = reason == "stop";
+  completion.stopped = reason != "length";
   for (const char* name : {"stop_reason", "matched_stop"}) {  // vLLM's and SGLang's
-    if (const json& by = Member(choice, name); IsToken(by)) completion.stop_token = by.get<int32_t>();
+    if (const json& by = Member(choice, name); IsToken(by))
+      completion.stop_token = by.get<int32_t>();
   }
   completion.tokens = TokensOf(choice);
   const json& usage = Member(answer, "usage");
@@ -181,8 +187,8 @@ absl::Status ErrorOf(int http_code, std::string_view body) {
   const json answer = Parse(body);
   const json& error = Member(answer, "error");
   std::string said = Shown(body);
-  for (const json* value : {&Member(error, "message"), &error, &Member(answer, "message"),
-                            &Member(answer, "detail")}) {
+  for (const json* value :
+       {&Member(error, "message"), &error, &Member(answer, "message"), &Member(answer, "detail")}) {
     if (value->is_null()) continue;
     said = Shown(value->is_string() ? value->get_ref<const std::string&>() : Dump(*value));
     break;
@@ -193,7 +199,8 @@ absl::Status ErrorOf(int http_code, std::string_view body) {
     return absl::UnavailableError(text);
   }
   if (http_code >= 300 && http_code < 400) {
-    return absl::FailedPreconditionError(absl::StrCat(text, "; redirects are not followed: give the address itself"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(text, "; redirects are not followed: give the address itself"));
   }
   const std::string lower = absl::AsciiStrToLower(said);
   const bool long_prompt = Member(error, "code") == "context_length_exceeded" ||

@@ -41,17 +41,19 @@ std::string MessagesBody(const CompletionRequest& request,
 struct Completion {
   std::optional<std::vector<int32_t>> tokens;  // none: the endpoint told no ids
   std::string text;
-  bool stopped = false;                // else max_tokens or the context's end
-  std::optional<int32_t> stop_token;   // which of request.stop_tokens, when the endpoint says it
-  int64_t prompt_tokens = 0, completion_tokens = 0;  // by "usage"; completion_tokens also by the ids
+  bool stopped = false;               // else max_tokens or the context's end
+  std::optional<int32_t> stop_token;  // which of request.stop_tokens, when the endpoint says it
+  int64_t prompt_tokens = 0,
+          completion_tokens = 0;  // by "usage"; completion_tokens also by the ids
 };
 
 // Of an answer with HTTP status 200; `messages`: of /v1/chat/completions. DataLoss: what is wrong.
 absl::StatusOr<Completion> ParseCompletion(std::string_view body, bool messages);
 
-// What an answer with another status says is wrong: the message in it, or its beginning. Unavailable
-// (busy or broken: worth another try), OutOfRange (the prompt is longer than the context),
-// Unauthenticated, PermissionDenied, NotFound, FailedPrecondition (a redirect), else InvalidArgument.
+// What an answer with another status says is wrong: the message in it, or its beginning.
+// Unavailable (busy or broken: worth another try), OutOfRange (the prompt is longer than the
+// context), Unauthenticated, PermissionDenied, NotFound, FailedPrecondition (a redirect), else
+// InvalidArgument.
 absl::Status ErrorOf(int http_code, std::string_view body);
 
 // Whether the endpoint refused to be asked in this way.

@@ -53,10 +53,12 @@ TEST(Completion, TokenIdsAreReadAsEachServerTellsThem) {
   EXPECT_THAT(tokens(R"("text": "a", "logprobs": {"tokens": ["token_id:1", "token_id:2"]})", false),
               ElementsAre(1, 2));
   EXPECT_THAT(tokens(R"("message": {"content": "a"},
-                       "logprobs": {"content": [{"token": "token_id:9", "logprob": -1}]})", true),
+                       "logprobs": {"content": [{"token": "token_id:9", "logprob": -1}]})",
+                     true),
               ElementsAre(9));
   EXPECT_THAT(tokens(R"("message": {"content": null},
-                       "meta_info": {"output_token_logprobs": [[-0.5, 3, "x"], [-1, 4, null]]})", true),
+                       "meta_info": {"output_token_logprobs": [[-0.5, 3, "x"], [-1, 4, null]]})",
+                     true),
               ElementsAre(3, 4));
 }
 
@@ -86,7 +88,8 @@ TEST(Completion, MalformedAnswersSayWhatIsWrong) {
   EXPECT_THAT(fault(R"({"choices": [{"message": {"content": 3}}]})"), HasSubstr("content"));
   EXPECT_THAT(fault(R"({"choices": [{"message": {"content": ""}}]})"), HasSubstr("finish_reason"));
   EXPECT_THAT(fault(std::string(100000, '[')), HasSubstr("not a JSON object"));
-  const std::string ids = R"({"choices": [{"message": {"content": ""}, "finish_reason": "stop", "token_ids": [-1]}]})";
+  const std::string ids =
+      R"({"choices": [{"message": {"content": ""}, "finish_reason": "stop", "token_ids": [-1]}]})";
   EXPECT_FALSE(ParseCompletion(ids, true)->tokens.has_value());
 }
 
@@ -99,8 +102,8 @@ TEST(Completion, ErrorsHaveTheServersWordsAndAKind) {
   EXPECT_TRUE(absl::IsNotFound(ErrorOf(404, "Not Found")));
   EXPECT_TRUE(absl::IsFailedPrecondition(ErrorOf(308, "")));
   EXPECT_TRUE(absl::IsInvalidArgument(ErrorOf(422, R"({"message": "top_k"})")));
-  EXPECT_TRUE(absl::IsOutOfRange(
-      ErrorOf(400, R"({"error": {"message": "This model's maximum context length is 4096 tokens."}})")));
+  EXPECT_TRUE(absl::IsOutOfRange(ErrorOf(
+      400, R"({"error": {"message": "This model's maximum context length is 4096 tokens."}})")));
   EXPECT_LT(ErrorOf(500, std::string(5000, 'x')).message().size(), 400);
   EXPECT_TRUE(Refuses(Dialect::kTokenIds, ErrorOf(400, "Unrecognized argument: return_token_ids")));
   EXPECT_FALSE(Refuses(Dialect::kTokenIds, ErrorOf(400, "top_k")));

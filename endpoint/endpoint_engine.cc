@@ -43,8 +43,8 @@ absl::StatusOr<std::string> BaseUrl(const std::string& url) {
   const size_t host = scheme == url.npos ? url.npos : scheme + 3;
   if ((!absl::StartsWith(url, "http://") && !absl::StartsWith(url, "https://")) ||
       host == url.size() || url.find_first_of(" \t\r\n?#") != url.npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", url, "\" is no endpoint; expected http://HOST:PORT or http://HOST:PORT/v1"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", url, "\" is no endpoint; expected http://HOST:PORT or http://HOST:PORT/v1"));
   }
   std::string base = url;
   while (base.size() > host && base.back() == '/') base.pop_back();
@@ -72,7 +72,8 @@ absl::StatusOr<EndpointModel> FindModel(const std::string& url, const std::strin
     if (one.name == model || (model.empty() && models->size() == 1)) return one;
     names.push_back(one.name);
   }
-  const std::string has = names.empty() ? "it has none" : absl::StrCat("it has: ", absl::StrJoin(names, ", "));
+  const std::string has =
+      names.empty() ? "it has none" : absl::StrCat("it has: ", absl::StrJoin(names, ", "));
   if (model.empty()) return Named(address, absl::NotFoundError(absl::StrCat("which model? ", has)));
   return Named(address, absl::NotFoundError(absl::StrCat("no model \"", model, "\"; ", has,
                                                          Suggest(model, names))));
@@ -195,7 +196,8 @@ absl::Status EndpointEngine::Understand(const HttpAnswer& answer, Episode& episo
   }
   if (!completion->tokens.has_value() && dialect_ < Dialect::kText) {
     // Others may have learned it meanwhile.
-    if (episode.dialect == dialect_) dialect_ = static_cast<Dialect>(static_cast<int>(dialect_) + 1);
+    if (episode.dialect == dialect_)
+      dialect_ = static_cast<Dialect>(static_cast<int>(dialect_) + 1);
     return absl::AbortedError("no token ids");
   }
   stats_.prompt_tokens += completion->prompt_tokens;
@@ -210,7 +212,8 @@ absl::Status EndpointEngine::Understand(const HttpAnswer& answer, Episode& episo
   }
   if (!completion->tokens.has_value()) {
     return absl::FailedPreconditionError(
-        "it tells no token ids, neither for \"return_token_ids\" nor with log-probabilities; use vLLM, SGLang or "
+        "it tells no token ids, neither for \"return_token_ids\" nor with log-probabilities; use "
+        "vLLM, SGLang or "
         "`sojourn serve-model`, or leave the tokenizer out: conversations then go as messages");
   }
   response.tokens = *std::move(completion->tokens);
@@ -236,7 +239,8 @@ bool EndpointEngine::TryAgain(int64_t id, Episode& episode, const HttpAnswer& an
     return true;
   }
   if (dialect_ < Dialect::kText && Refuses(episode.dialect, error)) {
-    if (episode.dialect == dialect_) dialect_ = static_cast<Dialect>(static_cast<int>(dialect_) + 1);
+    if (episode.dialect == dialect_)
+      dialect_ = static_cast<Dialect>(static_cast<int>(dialect_) + 1);
     waiting_.emplace(absl::InfinitePast(), id);
     return true;
   }
@@ -247,7 +251,8 @@ bool EndpointEngine::TryAgain(int64_t id, Episode& episode, const HttpAnswer& an
   if (!malformed && !absl::IsUnavailable(error) && !absl::IsDeadlineExceeded(error)) return false;
   const absl::Duration left = options_.patience - (now - *episode.first_failure);
   if (left <= absl::ZeroDuration()) return false;
-  const absl::Duration pause = std::min(left, std::max(episode.backoff->Next(), answer.retry_after));
+  const absl::Duration pause =
+      std::min(left, std::max(episode.backoff->Next(), answer.retry_after));
   if (options_.trouble != nullptr) {
     options_.trouble->Set(absl::StrCat("the endpoint ", address_, ": ", error.message()));
   }
@@ -257,7 +262,9 @@ bool EndpointEngine::TryAgain(int64_t id, Episode& episode, const HttpAnswer& an
 
 absl::StatusOr<std::vector<policy::Response>> EndpointEngine::Step() {
   const absl::Time now = absl::Now();
-  const auto has_room = [&] { return transfers_.size() < static_cast<size_t>(options_.connections); };
+  const auto has_room = [&] {
+    return transfers_.size() < static_cast<size_t>(options_.connections);
+  };
   while (!waiting_.empty() && waiting_.begin()->first <= now && has_room()) {
     const int64_t id = waiting_.begin()->second;
     waiting_.erase(waiting_.begin());
@@ -282,10 +289,10 @@ absl::StatusOr<std::vector<policy::Response>> EndpointEngine::Step() {
       const absl::Status named = Named(address_, understood);
       const bool waited = absl::IsUnavailable(named) || absl::IsDeadlineExceeded(named);
       response.status =
-          waited ? absl::Status(named.code(),
-                                absl::StrCat(named.message(), "; given up after ",
-                                             absl::FormatDuration(absl::Trunc(
-                                                 absl::Now() - *episode.first_failure, absl::Milliseconds(1)))))
+          waited ? absl::Status(named.code(), absl::StrCat(named.message(), "; given up after ",
+                                                           absl::FormatDuration(absl::Trunc(
+                                                               absl::Now() - *episode.first_failure,
+                                                               absl::Milliseconds(1)))))
                  : named;
     }
     episode.under_way = false;

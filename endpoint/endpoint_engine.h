@@ -1,13 +1,13 @@
 // An engine that has no model: it asks an endpoint with OpenAI's API. For evaluation alone: no
 // log-probabilities are read.
 //
-// With a local tokenizer, conversations go as token ids to /v1/completions: what was sampled is what
-// is sent again. Without, as messages to /v1/chat/completions: the endpoint applies its template and
-// makes tokens of its own answers again.
+// With a local tokenizer, conversations go as token ids to /v1/completions: what was sampled is
+// what is sent again. Without, as messages to /v1/chat/completions: the endpoint applies its
+// template and makes tokens of its own answers again.
 //
-// What may pass (no connection, one that broke off, HTTP 429 and 5xx, a timeout) is tried again with
-// growing pauses until `patience` is over since the request's first failure; a malformed answer
-// three times. Then, or at once for what cannot get better, the response's status says which
+// What may pass (no connection, one that broke off, HTTP 429 and 5xx, a timeout) is tried again
+// with growing pauses until `patience` is over since the request's first failure; a malformed
+// answer three times. Then, or at once for what cannot get better, the response's status says which
 // endpoint failed and how. One thread drives the engine; Step waits for the endpoint, but not long.
 #ifndef SOJOURN_ENDPOINT_ENDPOINT_ENGINE_H_
 #define SOJOURN_ENDPOINT_ENDPOINT_ENGINE_H_
@@ -41,10 +41,10 @@ class Trouble {
 };
 
 struct EndpointOptions {
-  std::string url;         // "http://HOST:PORT/v1"; "/v1" is added where there is no path
-  std::string model;       // what the endpoint calls it
-  bool messages = false;   // no local tokenizer
-  int connections = 64;    // requests under way at once; others wait
+  std::string url;        // "http://HOST:PORT/v1"; "/v1" is added where there is no path
+  std::string model;      // what the endpoint calls it
+  bool messages = false;  // no local tokenizer
+  int connections = 64;   // requests under way at once; others wait
   int max_context_tokens = 1024;
   absl::Duration patience = absl::Seconds(120);
   HttpOptions http;
@@ -55,8 +55,8 @@ struct EndpointOptions {
 // The address that requests go to begins with this. InvalidArgument: neither http nor https.
 absl::StatusOr<std::string> BaseUrl(const std::string& url);
 
-// Looks `model` up; "" is the endpoint's only one. One try. NotFound lists the endpoint's models and
-// suggests one; any error names the endpoint.
+// Looks `model` up; "" is the endpoint's only one. One try. NotFound lists the endpoint's models
+// and suggests one; any error names the endpoint.
 absl::StatusOr<EndpointModel> FindModel(const std::string& url, const std::string& model,
                                         const HttpOptions& http);
 

@@ -42,7 +42,8 @@ class Server {
     http_.Post("/v1/completions", answer);
     http_.Post("/v1/chat/completions", answer);
     http_.Get("/v1/models", [](const httplib::Request&, httplib::Response& response) {
-      response.set_content(R"({"data": [{"id": "tiny-model", "max_model_len": 99}]})", "application/json");
+      response.set_content(R"({"data": [{"id": "tiny-model", "max_model_len": 99}]})",
+                           "application/json");
     });
     port_ = http_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { http_.listen_after_bind(); });
@@ -87,7 +88,9 @@ void Say(httplib::Response& response, json choice, const char* finish = "stop") 
   const json usage = {{"prompt_tokens", 10}, {"completion_tokens", 2}};
   response.set_content(json({{"choices", {choice}}, {"usage", usage}}).dump(), "application/json");
 }
-void SayTokens(httplib::Response& response) { Say(response, {{"text", "ab"}, {"token_ids", {7, 2}}}); }
+void SayTokens(httplib::Response& response) {
+  Say(response, {{"text", "ab"}, {"token_ids", {7, 2}}});
+}
 
 EndpointOptions Options(const std::string& url, bool messages = false) {
   EndpointOptions options;
@@ -195,15 +198,18 @@ TEST(EndpointEngine, TheTokenThatEndedATurnIsThereEvenWhenTheServerLeavesItOut) 
 TEST(EndpointEngine, AServerThatTellsNoIdsIsAskedForThemWithLogProbabilities) {
   Server older([](const json& request, httplib::Response& response) {
     json choice = {{"text", "ab"}};
-    if (request.contains("logprobs")) choice["logprobs"] = {{"tokens", {"token_id:7", "token_id:2"}}};
+    if (request.contains("logprobs"))
+      choice["logprobs"] = {{"tokens", {"token_id:7", "token_id:2"}}};
     Say(response, choice);
   });
   EXPECT_THAT(OnlyAnswer(Options(older.url())).tokens, ElementsAre(7, 2));
   EXPECT_EQ(older.requests().size(), 2);
   Server strict([](const json& request, httplib::Response& response) {
-    if (!request.contains("return_token_ids")) return Say(response, {{"message", {{"content", "go"}}}});
+    if (!request.contains("return_token_ids"))
+      return Say(response, {{"message", {{"content", "go"}}}});
     response.status = 400;
-    response.set_content(R"({"error": {"message": "unknown: return_token_ids"}})", "application/json");
+    response.set_content(R"({"error": {"message": "unknown: return_token_ids"}})",
+                         "application/json");
   });
   const policy::Response text = OnlyAnswer(Options(strict.url(), /*messages=*/true));
   EXPECT_TRUE(text.status.ok()) << text.status;
@@ -231,10 +237,11 @@ TEST(EndpointEngine, WhatMayPassIsTriedAgain) {
       case 2:
         return response.set_content("<html>", "text/html");
       case 3:  // ends in the middle
-        return response.set_content_provider(1000, "application/json", [](size_t, size_t, httplib::DataSink& sink) {
-          sink.write("{\"choices\"", 10);
-          return false;
-        });
+        return response.set_content_provider(1000, "application/json",
+                                             [](size_t, size_t, httplib::DataSink& sink) {
+                                               sink.write("{\"choices\"", 10);
+                                               return false;
+                                             });
       default:
         return SayTokens(response);
     }
@@ -255,14 +262,17 @@ TEST(EndpointEngine, WhatCannotGetBetterFailsAtOnceWithTheServersWords) {
   });
   const policy::Response response = OnlyAnswer(Options(server.url()));
   EXPECT_TRUE(absl::IsUnauthenticated(response.status));
-  EXPECT_THAT(std::string(response.status.message()), AllOf(HasSubstr(server.url()), HasSubstr("wrong key")));
+  EXPECT_THAT(std::string(response.status.message()),
+              AllOf(HasSubstr(server.url()), HasSubstr("wrong key")));
   EXPECT_EQ(server.requests().size(), 1);
 }
 
 TEST(EndpointEngine, NonsenseIsTriedThreeTimes) {
   for (const char* body : {"<html>", "{}", R"({"choices": [{"text": "a", "finish_reason": "stop",
                            "token_ids": [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]}]})"}) {
-    Server server([&](const json&, httplib::Response& response) { response.set_content(body, "text/plain"); });
+    Server server([&](const json&, httplib::Response& response) {
+      response.set_content(body, "text/plain");
+    });
     const policy::Response response = OnlyAnswer(Options(server.url()));
     EXPECT_TRUE(absl::IsDataLoss(response.status)) << response.status;
     EXPECT_EQ(server.requests().size(), 3);
@@ -276,9 +286,11 @@ TEST(EndpointEngine, AServerThatFailsForGoodIsGivenUpWhenPatienceEnds) {
   options.trouble = std::make_shared<Trouble>();
   const policy::Response response = OnlyAnswer(options);
   EXPECT_TRUE(absl::IsUnavailable(response.status));
-  EXPECT_THAT(std::string(response.status.message()), AllOf(HasSubstr("HTTP status 503"), HasSubstr("given up after")));
+  EXPECT_THAT(std::string(response.status.message()),
+              AllOf(HasSubstr("HTTP status 503"), HasSubstr("given up after")));
   EXPECT_GT(server.requests().size(), 1);
-  EXPECT_THAT(options.trouble->Get().first, AllOf(HasSubstr("the endpoint " + server.url()), HasSubstr("503")));
+  EXPECT_THAT(options.trouble->Get().first,
+              AllOf(HasSubstr("the endpoint " + server.url()), HasSubstr("503")));
 }
 
 TEST(EndpointEngine, NobodyAtTheAddressIsNamed) {
@@ -291,7 +303,8 @@ TEST(EndpointEngine, NobodyAtTheAddressIsNamed) {
   options.patience = absl::Milliseconds(20);
   const policy::Response response = OnlyAnswer(options);
   EXPECT_TRUE(absl::IsUnavailable(response.status));
-  EXPECT_THAT(std::string(response.status.message()), AllOf(HasSubstr(url), HasSubstr("cannot connect")));
+  EXPECT_THAT(std::string(response.status.message()),
+              AllOf(HasSubstr(url), HasSubstr("cannot connect")));
   EXPECT_THAT(std::string(FindModel(url, "", {}).status().message()), HasSubstr("cannot connect"));
 }
 
@@ -361,7 +374,8 @@ TEST(EndpointEngine, AClosedEpisodeGetsNoAnswer) {
 TEST(EndpointEngine, AFullContextIsToldApart) {
   Server server([](const json&, httplib::Response& response) {
     response.status = 400;
-    response.set_content(R"({"error": {"message": "maximum context length is 12 tokens"}})", "application/json");
+    response.set_content(R"({"error": {"message": "maximum context length is 12 tokens"}})",
+                         "application/json");
   });
   EXPECT_TRUE(absl::IsOutOfRange(OnlyAnswer(Options(server.url(), true)).status));
   Server counting([](const json&, httplib::Response& response) {

@@ -118,8 +118,8 @@ HttpAnswer HttpTransfers::Finish(Transfer& transfer, int code) {
       break;
     }
     case CURLE_OPERATION_TIMEDOUT:
-      answer.status = absl::DeadlineExceededError(
-          absl::StrCat("no whole answer within ", absl::FormatDuration(options_.timeout), " (", why, ")"));
+      answer.status = absl::DeadlineExceededError(absl::StrCat(
+          "no whole answer within ", absl::FormatDuration(options_.timeout), " (", why, ")"));
       break;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -127,16 +127,17 @@ HttpAnswer HttpTransfers::Finish(Transfer& transfer, int code) {
       answer.status = absl::UnavailableError(absl::StrCat("cannot connect: ", why));
       break;
     case CURLE_WRITE_ERROR:
-      answer.status = transfer.too_long ? absl::ResourceExhaustedError(absl::StrCat(
-                                              "the answer is longer than ", transfer.max_bytes, " bytes"))
-                                        : absl::DataLossError(why);
+      answer.status = transfer.too_long
+                          ? absl::ResourceExhaustedError(absl::StrCat("the answer is longer than ",
+                                                                      transfer.max_bytes, " bytes"))
+                          : absl::DataLossError(why);
       break;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
-      answer.status = absl::UnavailableError(
-          absl::StrCat("the connection ended before the answer did: ", why));
+      answer.status =
+          absl::UnavailableError(absl::StrCat("the connection ended before the answer did: ", why));
       break;
     case CURLE_URL_MALFORMAT:
     case CURLE_SSL_CONNECT_ERROR:
@@ -171,7 +172,8 @@ std::vector<HttpAnswer> HttpTransfers::Poll(absl::Duration longest) {
     }
     if (!answers.empty() || pass == 1) break;
     // Also with nothing under way: the caller waits until something is worth trying again.
-    curl_multi_poll(multi, nullptr, 0, static_cast<int>(absl::ToInt64Milliseconds(longest)), nullptr);
+    curl_multi_poll(multi, nullptr, 0, static_cast<int>(absl::ToInt64Milliseconds(longest)),
+                    nullptr);
   }
   return answers;
 }

@@ -1,5 +1,6 @@
-// Many HTTP requests at once on the caller's thread (libcurl's multi interface), with bounds on what
-// a server can take: time for a whole request, bytes of its answer. Redirects are not followed.
+// Many HTTP requests at once on the caller's thread (libcurl's multi interface), with bounds on
+// what a server can take: time for a whole request, bytes of its answer. Redirects are not
+// followed.
 #ifndef SOJOURN_ENDPOINT_HTTP_TRANSFERS_H_
 #define SOJOURN_ENDPOINT_HTTP_TRANSFERS_H_
 

@@ -86,7 +86,8 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& path) {
   return ParseModelConfig(*text, config_path);
 }
 
-absl::StatusOr<Model> LoadModel(const std::string& directory, std::optional<torch::ScalarType> type) {
+absl::StatusOr<Model> LoadModel(const std::string& directory,
+                                std::optional<torch::ScalarType> type) {
   if (IsGguf(directory)) return LoadGgufModel(directory, type);
   const auto config = LoadModelConfig(directory);
   if (!config.ok()) return config.status();
