@@ -163,7 +163,8 @@ absl::StatusOr<Completion> ParseCompletion(std::string_view body, bool messages)
   }
   const json& reason = Member(choice, "finish_reason");
   // Of messages a server may make more than text; what is said to be text is played.
-  const bool other = messages && (reason == "tool_calls" || reason == "function_call" || reason == "content_filter");
+  const bool other = messages && (reason == "tool_calls" || reason == "function_call" ||
+                                  reason == "content_filter");
   if (reason != "stop" && reason != "length" && !other) {
     return Malformed(absl::StrCat("choices[0].finish_reason is ", Shown(Dump(reason)),
                                   ", expected \"stop\" or \"length\""),
