@@ -14,7 +14,8 @@ namespace sojourn::coordinator {
 // i; R[0] is before training, T the number of stages. What stage j trained are the cells of
 // test tasks without a variant of its environments, at the difficulties it drew from (at all
 // difficulties where none of those is measured); cells count equally within an environment,
-// environments equally within a stage. A measure is missing until the arm has ended, or when it has no term (T = 1).
+// environments equally within a stage. A measure is missing until the arm has ended, or when it has
+// no term (T = 1).
 struct Measures {
   std::optional<double> average_accuracy;   // ACC = mean over j of R[T][j]
   std::optional<double> backward_transfer;  // BWT = mean over j < T of R[T][j] - R[j][j]
