@@ -4,6 +4,9 @@
 # TORCH: the sources include LibTorch headers; they are compiled with the precompiled ones.
 set(SOJOURN_WARNINGS -Wall -Wextra -Werror -Wno-sign-compare -Wno-missing-field-initializers
                      -Wno-maybe-uninitialized -Wno-unused-parameter)
+if(SOJOURN_FUZZ)
+  set(SOJOURN_WARNINGS)  # GCC's are the ones that are kept clean
+endif()
 
 function(_sojourn_setup NAME)
   cmake_parse_arguments(A "TORCH" "TIMEOUT" "SRCS;DEPS" ${ARGN})
