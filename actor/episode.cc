@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "envs/react.h"
 
 namespace sojourn::actor {
 namespace {
@@ -50,7 +49,7 @@ absl::Status Episode::Start(const envs::TaskId& task, std::string_view instructi
 absl::Status Episode::TakeResponse(const policy::Response& response) {
   if (options_.messages) {
     generated_tokens_ += response.text_tokens;
-    return Act(response.text, envs::ParseAction(response.text), response.stopped);
+    return Act(response.text, options_.read_action(response.text), response.stopped);
   }
   tokens_.insert(tokens_.end(), prompt_.begin(), prompt_.end());
   loss_mask_.append(prompt_.size(), 0);
@@ -60,7 +59,7 @@ absl::Status Episode::TakeResponse(const policy::Response& response) {
   logprobs_.insert(logprobs_.end(), response.logprobs.begin(), response.logprobs.end());
   generated_tokens_ += response.tokens.size();
   const std::string text = chat_->ResponseText(response.tokens);
-  return Act(text, envs::ParseAction(text), response.stopped);
+  return Act(text, options_.read_action(text), response.stopped);
 }
 
 absl::Status Episode::TakeRandomAction(RandomKey key) {

@@ -23,6 +23,7 @@ struct EpisodeOptions {
   double invalid_action_reward = 0;  // <= 0; added to the turn's reward that is trained on
   bool transcript = false;           // keep the text
   bool messages = false;             // without a chat format: what is read is told as messages()
+  absl::StatusOr<std::string> (*read_action)(std::string_view response) = envs::ParseAction;
 };
 
 // A state machine: Start, then TakeResponse (or TakeRandomAction) until done(). An error of any of

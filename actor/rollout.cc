@@ -159,6 +159,7 @@ absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignme
     options.invalid_action_reward = config.rollout().invalid_action_reward();
     options.transcript = assignment.want_transcript() && member == 0;
     options.messages = setup_.as_messages() && !IsRandom(assignment);
+    options.read_action = spec.read_action;
     Episode& episode = group->episodes.emplace_back(
         TakeInstance(assignment.environment(), **environment),
         IsRandom(assignment) ? nullptr : setup_.chat_or_null(), options);

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "envs/python_text.h"
-#include "envs/react.h"
 
 namespace sojourn::cli {
 namespace {
@@ -19,11 +18,12 @@ constexpr std::string_view kAction = "Action:";
 
 class Expert : public Player {
  public:
-  Response Respond(const envs::Spec&, std::string_view, bool, envs::Instance& instance) override {
+  Response Respond(const envs::Spec& spec, std::string_view, bool,
+                   envs::Instance& instance) override {
     const auto advice = instance.Expert();
     if (absl::IsNotFound(advice.status())) return std::nullopt;
     if (!advice.ok()) return advice.status();
-    return envs::FormatReAct(advice->thought, advice->action);
+    return spec.write_response(advice->thought, advice->action);
   }
 };
 
@@ -172,7 +172,7 @@ absl::StatusOr<Outcome> PlayEpisode(const envs::Spec& spec, envs::Instance& inst
     if (!response.ok()) return response.status();
     if (!response->has_value()) break;
     exchange = {.turn = ++outcome.turns, .response = **std::move(response)};
-    const absl::StatusOr<std::string> action = envs::ParseAction(exchange.response);
+    const absl::StatusOr<std::string> action = spec.read_action(exchange.response);
     if (action.ok()) {
       turn = instance.Step(*action);
       if (!turn.ok()) return turn.status();

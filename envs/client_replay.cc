@@ -2,7 +2,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "envs/environment.h"
-#include "envs/react.h"
 
 namespace sojourn::envs {
 namespace {
@@ -26,7 +25,7 @@ absl::StatusOr<std::vector<std::string>> ReplayClientParse(const nlohmann::json&
       }
       return Compare(recorded, ours);
     }
-    const auto action = ParseAction(line.at("response").get<std::string>());
+    const auto action = (*spec)->read_action(line.at("response").get<std::string>());
     nlohmann::json ours = {{"posted_action", nullptr}, {"local_state", nullptr}};
     if (action.ok()) {
       ours["posted_action"] = *action;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "envs/react.h"
 
 namespace sojourn::envs {
 
@@ -57,7 +58,7 @@ class Instance {
   // Starts the task from its beginning, whatever was played before.
   virtual absl::StatusOr<Turn> Reset(const TaskId& task) = 0;
 
-  // Plays one action, given as the agent's text after "Action:". No text is an error: what is not
+  // Plays one action, as Spec::read_action gives it. No text is an error: what is not
   // understood gives an observation that says so, with invalid_action set. FailedPrecondition when no
   // task is being played or the episode is done.
   virtual absl::StatusOr<Turn> Step(std::string_view action) = 0;
@@ -97,6 +98,11 @@ struct Spec {
   std::vector<DifficultySpec> difficulties;  // ascending
   std::vector<OptionSpec> options;
   int evaluation_turns = 20;                // the study's turn limit
+
+  // How AgentGym's client of the environment reads the action out of a response (InvalidArgument: the
+  // agent is answered with the message), and a response that it reads so.
+  absl::StatusOr<std::string> (*read_action)(std::string_view response) = ParseAction;
+  std::string (*write_response)(std::string_view thought, std::string_view action) = FormatReAct;
 };
 
 // An environment with its options applied and its shared, immutable data loaded. Thread-safe.

@@ -6,6 +6,7 @@
 #include "common/suggest.h"
 #include "envs/babyai/babyai.h"
 #include "envs/environment.h"
+#include "envs/searchqa/searchqa.h"
 #include "envs/textcraft/textcraft.h"
 
 namespace sojourn::envs {
@@ -19,6 +20,7 @@ struct Entry {
 
 constexpr Entry kEntries[] = {
     {BabyAISpec, MakeBabyAI, nullptr},
+    {SearchQASpec, MakeSearchQA, CheckSearchQAData},
     {TextCraftSpec, MakeTextCraft, nullptr},
 };
 

@@ -12,7 +12,7 @@ using ::testing::Not;
 
 TEST(RegistryTest, NamesAreSortedAndEachCanBeMade) {
   const std::vector<std::string> names = Names();
-  EXPECT_THAT(names, AllOf(Contains("babyai"), Contains("textcraft")));
+  EXPECT_THAT(names, AllOf(Contains("babyai"), Contains("searchqa"), Contains("textcraft")));
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
   for (const std::string& name : names) {
     const auto spec = FindSpec(name);
@@ -53,7 +53,7 @@ TEST(RegistryTest, AnUnknownEnvironmentIsNamedWithTheNearestKnown) {
   for (const absl::Status& status : {FindSpec("textcarft").status(), Make("textcarft").status()}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
     EXPECT_THAT(std::string(status.message()),
-                AllOf(HasSubstr("babyai, textcraft"), HasSubstr("did you mean \"textcraft\"?")));
+                AllOf(HasSubstr("babyai, searchqa, textcraft"), HasSubstr("did you mean \"textcraft\"?")));
   }
   EXPECT_THAT(std::string(FindSpec("chess").status().message()), Not(HasSubstr("did you mean")));
 }

@@ -1,7 +1,6 @@
 #include "sft/demonstrations.h"
 
 #include "absl/strings/str_cat.h"
-#include "envs/react.h"
 #include "sft/recorded.h"
 
 namespace sojourn::sft {
@@ -83,7 +82,8 @@ absl::StatusOr<Demonstration> Demonstrator::Play(uint64_t n) {
       advice->action = actions[random.Below(actions.size())];
       advice->thought = "try something";
     }
-    demonstration.turns.push_back({turn->observation, envs::FormatReAct(advice->thought, advice->action), !noise});
+    const std::string response = source.environment->spec().write_response(advice->thought, advice->action);
+    demonstration.turns.push_back({turn->observation, response, !noise});
     turn = source.instance->Step(advice->action);
     if (!turn.ok()) return turn.status();
   }

@@ -1,0 +1,179 @@
+// sojourn index: the passage index that the environment searchqa searches, and worlds for it.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "common/shutdown.h"
+#include "envs/searchqa/corpus.h"
+#include "envs/searchqa/index_builder.h"
+#include "envs/searchqa/library.h"
+#include "envs/searchqa/passage_index.h"
+
+namespace sojourn::cli {
+namespace {
+
+using envs::searchqa::Faults;
+using envs::searchqa::IndexBuilder;
+using envs::searchqa::PassageIndex;
+
+struct Arguments {
+  std::string input, out, query;
+  bool check = false, generate = false;
+  int memory_mb = 1024, results = envs::searchqa::kAgentGymResults;
+  uint32_t passages = 8000;
+  int64_t questions = 10000;
+  uint64_t seed = 0;
+};
+
+// A bar on a terminal; elsewhere nothing. False when the user wants to stop.
+class Bar {
+ public:
+  bool Show(const char* doing, double done) {
+    if (ShutdownRequested()) return false;
+    const int permille = static_cast<int>(std::clamp(done, 0.0, 1.0) * 1000);
+    if (!terminal_ || (permille == shown_ && doing == doing_)) return true;
+    shown_ = permille;
+    doing_ = doing;
+    constexpr int kWidth = 40;
+    const int full = permille * kWidth / 1000;
+    std::fprintf(stderr, "\r\033[K%s [%s%s] %3d%%  %s", doing, std::string(full, '#').c_str(),
+                 std::string(kWidth - full, '.').c_str(), permille / 10,
+                 FormatSeconds(absl::ToDoubleSeconds(absl::Now() - start_)).c_str());
+    std::fflush(stderr);
+    return true;
+  }
+  ~Bar() {
+    if (shown_ >= 0) std::fprintf(stderr, "\r\033[K");
+  }
+
+ private:
+  const bool terminal_ = IsTerminal(stderr);
+  const absl::Time start_ = absl::Now();
+  const char* doing_ = nullptr;
+  int shown_ = -1;
+};
+
+int Build(const Arguments& a) {
+  if (a.out.empty()) {
+    return Fail(absl::InvalidArgumentError("--out: say where the index should go"));
+  }
+  Faults faults;
+  uint32_t passages = 0;
+  {
+    Bar bar;
+    auto builder = IndexBuilder::ToFile(a.out, static_cast<size_t>(a.memory_mb) << 20);
+    if (!builder.ok()) return Fail(builder.status());
+    if (absl::Status added = AddCorpus(a.input, **builder, &faults,
+                                       [&](double done) { return bar.Show("reading", done); });
+        !added.ok()) {
+      return Fail(added);
+    }
+    passages = (*builder)->passages();
+    if (passages == 0 && faults.count > 0) {
+      return Fail(absl::InvalidArgumentError(
+          absl::StrCat("no passages; the first fault: ", faults.first.front())));
+    }
+    if (absl::Status finished =
+            (*builder)->FinishFile([&](double done) { return bar.Show("merging", done); });
+        !finished.ok()) {
+      return Fail(finished);
+    }
+  }
+  for (const std::string& fault : faults.first) std::fprintf(stderr, "%s\n", fault.c_str());
+  if (faults.count > static_cast<int64_t>(faults.first.size())) {
+    std::fprintf(stderr, "... and %ld more faulty lines\n",
+                 static_cast<long>(faults.count - static_cast<int64_t>(faults.first.size())));
+  }
+  const auto index = PassageIndex::Open(a.out);
+  if (!index.ok()) return Fail(index.status());
+  std::printf("%s: %u passages, %llu terms, %.1f MB\n", a.out.c_str(), (*index)->size(),
+              static_cast<unsigned long long>((*index)->terms()), (*index)->bytes() / 1e6);
+  return 0;
+}
+
+int Generate(const Arguments& a) {
+  {
+    Bar bar;
+    const absl::Status written =
+        WriteWorld(a.input, a.seed, a.passages, a.questions,
+                   [&](double done) { return bar.Show("writing", done); });
+    if (!written.ok()) return Fail(written);
+  }
+  std::printf("%s: corpus.jsonl, train.jsonl, test.jsonl\n", a.input.c_str());
+  return 0;
+}
+
+// Of an index that is there: whether it is whole, and what a query finds.
+int Use(const Arguments& a) {
+  const auto index = PassageIndex::Open(a.input);
+  if (!index.ok()) return Fail(index.status());
+  if (a.check) {
+    if (absl::Status whole = (*index)->Verify(); !whole.ok()) return Fail(whole);
+    std::printf("%s: whole; %u passages, %llu terms\n", a.input.c_str(), (*index)->size(),
+                static_cast<unsigned long long>((*index)->terms()));
+  }
+  if (a.query.empty()) return 0;
+  const absl::Time start = absl::Now();
+  const auto hits = (*index)->Search(a.query, a.results);
+  const double milliseconds = absl::ToDoubleMilliseconds(absl::Now() - start);
+  if (!hits.ok()) return Fail(hits.status());
+  for (const PassageIndex::Hit& hit : *hits) {
+    const std::string_view contents = (*index)->Contents(hit.passage);
+    std::printf("Doc %td(Title: %s) %s\n", &hit - hits->data() + 1,
+                std::string(envs::searchqa::TitleLine(contents)).c_str(),
+                std::string(envs::searchqa::TextBelow(contents)).c_str());
+  }
+  std::printf("%zu passages in %.2f ms\n", hits->size(), milliseconds);
+  return 0;
+}
+
+}  // namespace
+
+void AddIndex(CLI::App& app, Action& action) {
+  auto a = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "index", "Make a corpus of passages searchable for the environment searchqa");
+  command
+      ->add_option("CORPUS", a->input,
+                   "a file of lines {\"id\", \"contents\": \"\\\"TITLE\\\"\\nTEXT\"}; with --check "
+                   "and --search an index, with --generate a folder")
+      ->required();
+  command->add_option("--out", a->out, "the index to write");
+  command->add_option("--memory-mb", a->memory_mb, "about how much memory to use for it")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  CLI::Option* check = command->add_flag("--check", a->check, "compare an index's checksums");
+  CLI::Option* search = command->add_option("--search", a->query, "show what a query finds");
+  command->add_option("--results", a->results, "how many passages --search shows")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  CLI::Option* generate = command->add_flag(
+      "--generate", a->generate, "write the corpus and the questions of a world that is made up");
+  command->add_option("--passages", a->passages, "of each split of that world")
+      ->check(CLI::Range(envs::searchqa::kFewestPassages, envs::searchqa::kMostPassages))
+      ->capture_default_str();
+  command->add_option("--questions", a->questions, "of each split and number of hops, at most")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--seed", a->seed, "of that world")->capture_default_str();
+  generate->excludes(check)->excludes(search);
+  command->footer(
+      "Lines that hold no passage are named and left out. The old index stays until the new one is\n"
+      "whole.\n"
+      "Examples:\n"
+      "  sojourn index wiki-18.jsonl --out data/searchqa/wiki-18.index\n"
+      "  sojourn index data/searchqa/wiki-18.index --search \"when was the cathedral of Pavia begun\"\n"
+      "  sojourn index --generate world --passages 100000");
+  command->callback([a, &action] {
+    action = [a] {
+      if (a->generate) return Generate(*a);
+      return a->check || !a->query.empty() ? Use(*a) : Build(*a);
+    };
+  });
+}
+
+}  // namespace sojourn::cli
