@@ -1,6 +1,6 @@
 // How fast one core plays the environments, and (--players) how their players fare. All times are
 // processor time, so other load on the machine counts little. bench/environments compares the first
-// table with Python's MiniGrid.
+// table with Python's MiniGrid, bench/searchqa the searches (--index) with Python's bm25s.
 #include <zlib.h>
 
 #include <CLI/CLI.hpp>
@@ -14,6 +14,7 @@
 
 #include "envs/babyai/minigrid.h"
 #include "envs/environment.h"
+#include "envs/searchqa/library.h"
 
 namespace sojourn::envs {
 namespace {
@@ -149,6 +150,42 @@ void Print(const Speed& speed, bool as_json) {
   std::fflush(stdout);
 }
 
+// Each question of a file as one search, of `results` passages: milliseconds of the passes' best.
+int Searches(const std::string& index_path, const std::string& questions_path, int results,
+             int passes, bool as_json) {
+  const auto index = searchqa::PassageIndex::Open(index_path);
+  std::vector<searchqa::Question> questions;
+  searchqa::Faults faults;
+  const absl::Status read = searchqa::ReadQuestions(questions_path, &questions, &faults);
+  if (!index.ok() || !read.ok() || questions.empty()) {
+    std::fprintf(stderr, "%s\n", std::string((index.ok() ? read : index.status()).message()).c_str());
+    return 1;
+  }
+  std::vector<double> best(questions.size(), 1e9);
+  std::vector<std::vector<uint32_t>> found(questions.size());
+  for (int pass = 0; pass < passes; ++pass) {
+    for (size_t i = 0; i < questions.size(); ++i) {
+      const double begin = Seconds();
+      const auto hits = (*index)->Search(questions[i].text, results);
+      best[i] = std::min(best[i], 1000 * (Seconds() - begin));
+      if (!hits.ok() || pass > 0) continue;
+      for (const auto& hit : *hits) found[i].push_back(hit.passage);
+    }
+  }
+  std::vector<double> sorted = best;
+  std::sort(sorted.begin(), sorted.end());
+  double mean = 0;
+  for (const double ms : sorted) mean += ms / sorted.size();
+  const auto quantile = [&](double q) { return sorted[static_cast<size_t>(q * (sorted.size() - 1))]; };
+  if (as_json) {
+    std::printf("%s\n", json({{"ms", best}, {"found", found}}).dump().c_str());
+  } else {
+    std::printf("%u passages, %zu searches, ms: mean %.3f, median %.3f, 99%% %.3f, worst %.3f\n",
+                (*index)->size(), sorted.size(), mean, quantile(0.5), quantile(0.99), sorted.back());
+  }
+  return 0;
+}
+
 using Chooser = std::function<absl::StatusOr<std::string>(Instance&)>;
 
 struct Score {
@@ -217,7 +254,8 @@ int main(int argc, char** argv) {
   namespace envs = sojourn::envs;
   CLI::App app("How fast one core plays the environments.", "env_bench");
   bool as_json = false, players = false, only_primitives = false;
-  int seeds = 10, passes = 20, tasks = 100;
+  int seeds = 10, passes = 20, tasks = 100, results = 3;
+  std::string index, questions;
   app.add_flag("--json", as_json, "print a JSON object for every row");
   app.add_flag("--primitives", only_primitives, "only MiniGrid's primitive steps");
   app.add_option("--seeds", seeds, "of each level of primitive steps")->check(CLI::PositiveNumber);
@@ -225,7 +263,11 @@ int main(int argc, char** argv) {
   app.add_flag("--players", players,
                "instead: how the expert, the goal-blind and the random player fare");
   app.add_option("--tasks", tasks, "of each difficulty for --players")->check(CLI::PositiveNumber);
+  CLI::Option* search = app.add_option("--index", index, "instead: searches in a passage index");
+  search->needs(app.add_option("--questions", questions, "what to search for (JSON lines)"));
+  app.add_option("--results", results, "of a search")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
+  if (!index.empty()) return envs::Searches(index, questions, results, passes, as_json);
   if (players) {
     envs::Players(tasks);
     return 0;
@@ -235,6 +277,7 @@ int main(int argc, char** argv) {
     envs::Print(envs::Primitives(level, seeds, passes), as_json);
   if (only_primitives) return 0;
   envs::Print(envs::TextPlay("babyai", {}, "babyai text", passes), as_json);
+  envs::Print(envs::TextPlay("searchqa", {}, "searchqa", passes), as_json);
   envs::Print(envs::TextPlay("textcraft", {}, "textcraft", passes), as_json);
   envs::Print(
       envs::TextPlay("textcraft", {{"recipes", "fresh"}}, "textcraft, fresh recipes", passes),

@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "common/shutdown.h"
 #include "envs/searchqa/corpus.h"
+#include "envs/searchqa/game.h"
 #include "envs/searchqa/index_builder.h"
 #include "envs/searchqa/library.h"
 #include "envs/searchqa/passage_index.h"
@@ -99,7 +100,7 @@ int Generate(const Arguments& a) {
   {
     Bar bar;
     const absl::Status written =
-        WriteWorld(a.input, a.seed, a.passages, a.questions,
+        envs::searchqa::WriteWorld(a.input, a.seed, a.passages, a.questions,
                    [&](double done) { return bar.Show("writing", done); });
     if (!written.ok()) return Fail(written);
   }

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
 #include "envs/babyai/text.h"
+#include "envs/searchqa/game.h"
 #include "envs/serve/frame.h"
 #include "envs/textcraft/game.h"
 #include "envs/textcraft/listing.h"
@@ -148,13 +149,82 @@ class BabyAIServer : public AgentGymServer {
   std::map<std::string, Environment> environments_;  // by id
 };
 
+Response ServerError() { return {500, "Internal Server Error", "text/plain; charset=utf-8"}; }
+
+class SearchQAServer : public AgentGymServer {
+ public:
+  explicit SearchQAServer(std::shared_ptr<const searchqa::Library> library)
+      : library_(std::move(library)) {
+    const Parameter env_idx = {Parameter::kInteger, "env_idx"};
+    AddGet("/", {}, [](const Arguments&) { return Response{.body = Quote("ok")}; });
+    AddPost("/create", {{Parameter::kInteger, "id"}}, [this](const Arguments& a) { return Create(a); });
+    AddPost("/step", {env_idx, kAction}, [this](const Arguments& a) { return Step(a); });
+    AddGet("/observation", {env_idx}, [this](const Arguments& a) {
+      const auto found = games_.find(a.at("env_idx"));
+      return found == games_.end() ? ServerError() : Response{.body = Quote(found->second.Observation())};
+    });
+    AddPost("/reset", {env_idx, {Parameter::kInteger, "id", true}},
+            [this](const Arguments& a) { return Reset(a); });
+    AddPost("/close", {env_idx}, [this](const Arguments& a) {
+      return Response{.body = games_.erase(a.at("env_idx")) > 0 ? "true" : "false"};
+    });
+  }
+
+ private:
+  // Starts the question of an item; false when there is no such item.
+  bool Start(searchqa::Game& game, const Arguments& arguments) const {
+    const auto id = arguments.find("id");
+    int64_t item = 0;
+    if (id == arguments.end() || !absl::SimpleAtoi(id->second, &item) || item < 0) return false;
+    for (const Split split : {Split::kTest, Split::kTrain}) {
+      for (int hops = 1; hops <= searchqa::kMostHops; ++hops) {
+        const int64_t count = library_->TaskCount(split, hops).value_or(0);
+        if (item >= count) {
+          item -= count;
+          continue;
+        }
+        auto question = library_->Get({split, hops, item});
+        if (question.ok()) game.Reset(library_->passages(split), *std::move(question));
+        return question.ok();
+      }
+    }
+    return false;
+  }
+
+  Response Create(const Arguments& arguments) {
+    const std::string env_idx = absl::StrCat(created_++);
+    searchqa::Game game(searchqa::kAgentGymResults);
+    if (!Start(game, arguments)) return ServerError();
+    games_.emplace(env_idx, std::move(game));
+    return {.body = env_idx};
+  }
+
+  Response Step(const Arguments& arguments) {
+    const auto found = games_.find(arguments.at("env_idx"));
+    if (found == games_.end()) return ServerError();
+    const auto reply = found->second.Step(arguments.at("action"));
+    if (!reply.ok()) return ServerError();
+    return {.body = absl::StrCat("{\"observation\":", Quote(reply->observation),
+                                 ",\"reward\":", reply->correct ? "1.0" : "0.0",
+                                 ",\"done\":", Truth(reply->correct), ",\"info\":null}")};
+  }
+
+  Response Reset(const Arguments& arguments) {
+    const auto found = games_.find(arguments.at("env_idx"));
+    if (found == games_.end() || !Start(found->second, arguments)) return ServerError();
+    return {.body = Quote(found->second.Observation())};
+  }
+
+  const std::shared_ptr<const searchqa::Library> library_;
+  int64_t created_ = 0;
+  std::map<std::string, searchqa::Game> games_;  // by env_idx
+};
+
 class TextCraftServer : public AgentGymServer {
  public:
   explicit TextCraftServer(std::shared_ptr<const textcraft::RecipeBook> book)
       : book_(std::move(book)) {
-    const auto failing = [](const Arguments&) {
-      return Response{500, "Internal Server Error", "text/plain; charset=utf-8"};
-    };
+    const auto failing = [](const Arguments&) { return ServerError(); };
     AddGet("/", {}, [](const Arguments&) {
       return Response{.body = Quote("This is environment TextCraft.")};
     });
@@ -290,6 +360,11 @@ absl::StatusOr<std::unique_ptr<AgentGymServer>> NewTextCraftServer() {
   auto book = textcraft::RecipeBook::Minecraft();
   if (!book.ok()) return book.status();
   return std::make_unique<TextCraftServer>(*std::move(book));
+}
+
+std::unique_ptr<AgentGymServer> NewSearchQAServer(
+    std::shared_ptr<const searchqa::Library> library) {
+  return std::make_unique<SearchQAServer>(std::move(library));
 }
 
 }  // namespace sojourn::envs::serve

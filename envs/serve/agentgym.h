@@ -1,4 +1,4 @@
-// AgentGym's HTTP servers of BabyAI and TextCraft without the sockets: what a request is answered.
+// AgentGym's HTTP servers of BabyAI, SearchQA and TextCraft without the sockets: what a request is answered.
 //
 // Quirks of the originals that are kept, beside those of the environments themselves:
 //  - errors of an environment are answered with status 200 and {"error": ...};
@@ -9,6 +9,9 @@
 //  - BabyAI's /render is a POST; closing an environment of BabyAI that was never reset answers
 //  false,
 //    and it cannot be closed any more after that;
+//  - SearchQA answers with bare values (/create a number, /reset and /observation a text) and fails
+//    with status 500 for an environment or an item that there is not, or an id that is null; a
+//    /create that fails uses up its number all the same; an episode goes on after the right answer;
 //  - a text such as "3.0" is a whole number, and so is true.
 // The bodies of the answers 422 are in our own words. A data_idx of BabyAI whose seed takes more
 // than 128 bits is answered with an error (NumPy takes seeds of any size).
@@ -22,6 +25,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "envs/searchqa/library.h"
 #include "envs/serve/arguments.h"
 
 namespace sojourn::envs::serve {
@@ -60,6 +64,10 @@ class AgentGymServer {
 
 std::unique_ptr<AgentGymServer> NewBabyAIServer();
 absl::StatusOr<std::unique_ptr<AgentGymServer>> NewTextCraftServer();
+
+// Items are numbered as the original numbers them: first the test questions, then those to train on;
+// here each split's by their hops.
+std::unique_ptr<AgentGymServer> NewSearchQAServer(std::shared_ptr<const searchqa::Library> library);
 
 }  // namespace sojourn::envs::serve
 

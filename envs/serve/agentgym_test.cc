@@ -76,6 +76,53 @@ TEST(BabyAIServer, RendersAPicture) {
               StartsWith("\"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAQAAAAEACAIAA"));
 }
 
+std::unique_ptr<AgentGymServer> SearchQA() {
+  auto library = searchqa::Library::Generate(0, 300);
+  EXPECT_TRUE(library.ok()) << library.status();
+  return NewSearchQAServer(*std::move(library));
+}
+
+TEST(SearchQAServer, PlaysAnEpisode) {
+  const auto server = SearchQA();
+  const auto library = *searchqa::Library::Generate(0, 300);
+  const searchqa::Question question = *library->Get({Split::kTest, 1, 5});
+  EXPECT_EQ(server->Handle("GET", "/", "").body, "\"ok\"");
+  EXPECT_EQ(Post(*server, "/create", R"({"id":0})"), "0");
+  EXPECT_EQ(Post(*server, "/create", R"({"id":1})"), "1");
+  EXPECT_THAT(Post(*server, "/reset", R"({"env_idx":1,"id":5})"),
+              ::testing::EndsWith("\\n\\n Question: " + question.text + "\""));
+  EXPECT_THAT(server->Handle("GET", "/observation?env_idx=1", "").body, HasSubstr(question.text));
+  EXPECT_THAT(Post(*server, "/step", R"({"env_idx":1,"action":"<search>town</search>"})"),
+              StartsWith(R"({"observation":"<information>Doc 1(Title: \")"));
+  EXPECT_EQ(Post(*server, "/step", R"({"env_idx":1,"action":"<answer>x</answer>"})"),
+            R"({"observation":"Sorry, your answer is incorrect. Please try again.","reward":0.0,"done":false,"info":null})");
+  const std::string answer = R"({"env_idx":1,"action":"<answer>)" + question.answers[0] + "</answer>\"}";
+  const std::string right =
+      R"({"observation":"Congratulations! You have answered the question correctly.","reward":1.0,"done":true,"info":null})";
+  EXPECT_EQ(Post(*server, "/step", answer), right);
+  EXPECT_EQ(Post(*server, "/step", answer), right);  // it goes on
+  EXPECT_EQ(Post(*server, "/close", R"({"env_idx":1})"), "true");
+  EXPECT_EQ(Post(*server, "/close", R"({"env_idx":1})"), "false");
+}
+
+TEST(SearchQAServer, FailsAsTheOriginal) {
+  const auto server = SearchQA();
+  const auto status = [&](const char* path, const char* body) {
+    return server->Handle("POST", path, body).status;
+  };
+  EXPECT_EQ(status("/create", R"({"id":-1})"), 500);
+  EXPECT_EQ(status("/create", R"({"id":99999999999999999999})"), 500);
+  EXPECT_EQ(status("/create", "{}"), 422);
+  EXPECT_EQ(Post(*server, "/create", R"({"id":3})"), "2");  // two numbers were used up
+  EXPECT_EQ(status("/reset", R"({"env_idx":0,"id":3})"), 500);
+  EXPECT_EQ(status("/reset", R"({"env_idx":2})"), 500);
+  EXPECT_EQ(status("/reset", R"({"env_idx":2,"id":null})"), 500);
+  EXPECT_EQ(status("/reset", R"({"env_idx":2,"id":1000000000})"), 500);
+  EXPECT_EQ(status("/step", R"({"env_idx":7,"action":"x"})"), 500);
+  EXPECT_EQ(status("/step", R"({"env_idx":2,"action":null})"), 422);
+  EXPECT_EQ(server->Handle("GET", "/observation?env_idx=9", "").status, 500);
+}
+
 TEST(TextCraftServer, CreatesTheTaskOfTheNewId) {
   const auto server = TextCraft();
   EXPECT_EQ(server->Handle("POST", "/create", "").status, 422);
