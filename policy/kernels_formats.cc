@@ -98,7 +98,7 @@ const FormatKernels* KernelsFor(WeightFormat format, const char* instruction_set
   if (is("amx") || is("avx512_bf16")) {
     const bool has = quantized && KernelsFor("avx512") != nullptr &&
                      __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
-    if (!has || (is("amx") && !HasAmx())) return nullptr;
+    if (!has || (is("amx") && !(HasAmx() && __builtin_cpu_supports("avx512vbmi")))) return nullptr;
     return is("amx") ? &amx::kQuantizedTables[index] : &avx512_bf16::kQuantizedTables[index];
   }
   if (KernelsFor(instruction_set) == nullptr) return nullptr;

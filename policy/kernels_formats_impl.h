@@ -13,10 +13,10 @@ namespace sojourn::policy::SOJOURN_KERNELS {
 
 extern const FormatKernels kQuantizedTables[2];
 const FormatKernels kQuantizedTables[2] = {
-    {InputBytes16, Prepare16, Product16, KvHeadBytes16, StoreKv16, Attend16, AttendScratch16,
-     "bf16, " SOJOURN_STRING(SOJOURN_KERNELS)},
-    {InputBytes8, Prepare8, Product8, KvHeadBytes16, StoreKv16, Attend16, AttendScratch16,
-     "int8, " SOJOURN_STRING(SOJOURN_KERNELS)}};
+    {InputBytes16, Prepare16, Product16, KvHeadBytes<Bf16Cache>, StoreKv<Bf16Cache>,
+     Attend<Bf16Cache>, AttendScratch<Bf16Cache>, "bf16, " SOJOURN_STRING(SOJOURN_KERNELS)},
+    {InputBytes8, Prepare8, Product8, KvHeadBytes<Int8Cache>, StoreKv<Int8Cache>, Attend<Int8Cache>,
+     AttendScratch<Int8Cache>, "int8, " SOJOURN_STRING(SOJOURN_KERNELS)}};
 
 }  // namespace sojourn::policy::SOJOURN_KERNELS
 

@@ -67,15 +67,16 @@ SOJOURN_INLINE V AddPairs(const V& sum, const V& b, const Element* a) {
 }
 #endif
 
+// Asks for the tiles that come next in memory.
+SOJOURN_INLINE void PrefetchTiles([[maybe_unused]] const std::byte* panel) {
 #if defined(__AMX_TILE__)
-
-// Asks for the next step's tiles: the processor's own prefetching starts anew
-// in every page.
-SOJOURN_INLINE void PrefetchTiles(const std::byte* panel) {
-  constexpr int64_t kAhead = 1024;
+  constexpr int64_t kAhead = 4 * kTileBytes;
 #pragma GCC unroll 32
   for (int i = 0; i < 32; ++i) _mm_prefetch(panel + kAhead + 64 * i, _MM_HINT_T0);
+#endif
 }
+
+#if defined(__AMX_TILE__)
 
 // Tiles 0-3 hold sums (0 and 1 of the first 16 rows), 4-5 rows of a, 6-7 columns of b.
 struct Tiles {
@@ -121,7 +122,6 @@ SOJOURN_INLINE void Multiply(int64_t rows, int64_t steps, const Element* a, int6
   if (two) {
     for (int64_t step = 0; step < steps; ++step) {
       const std::byte* const panel = b(step);
-      PrefetchTiles(panel);
       _tile_loadd(6, panel, 64);
       _tile_loadd(7, panel + kTileBytes, 64);
       _tile_loadd(4, a + step * 32, bytes_a);
@@ -136,7 +136,6 @@ SOJOURN_INLINE void Multiply(int64_t rows, int64_t steps, const Element* a, int6
   } else {
     for (int64_t step = 0; step < steps; ++step) {
       const std::byte* const panel = b(step);
-      PrefetchTiles(panel);
       _tile_loadd(4, a + step * 32, bytes_a);
       _tile_loadd(6, panel, 64);
       _tile_dpbf16ps(0, 4, 6);
@@ -229,7 +228,10 @@ void Product16(int64_t rows, int64_t k, int64_t n, const std::byte* input, const
     const std::byte* const panel = packed + column / kPanel * steps * 2 * kTileBytes;
     Multiply(
         block, steps, a + r * lda, lda,
-        [&](int64_t step) SOJOURN_LAMBDA { return panel + step * 2 * kTileBytes; },
+        [&](int64_t step) SOJOURN_LAMBDA {
+          PrefetchTiles(panel + step * 2 * kTileBytes);
+          return panel + step * 2 * kTileBytes;
+        },
         c + r * ldc + column, ldc, accumulate);
   });
 }
@@ -282,9 +284,9 @@ constexpr int64_t kCodeRows = 32;
 // c[rows, 32] (+)= a[rows, k] b[k, 32]; rows are at most kCodeRows, and `bytes` apart.
 SOJOURN_INLINE void MultiplyCodes(int64_t rows, int64_t k, const std::byte* a, int64_t bytes,
                                   const std::byte* b, float* c, int64_t ldc, bool accumulate) {
-  alignas(64) int32_t sums[32][32];
-  alignas(
-      64) float total[32][32];  // rows of c may be a power of two apart: they are slow to update
+  // Rows of c may be a power of two apart: they are slow to update.
+  alignas(64) int32_t sums[2][32][32];
+  alignas(64) float total[32][32];
   for (int64_t r = 0; r < rows; ++r) {
     for (int h = 0; h < 2; ++h) {
       Store(total[r] + h * 16, accumulate ? Load(c + r * ldc + h * 16) : Zero());
@@ -292,38 +294,51 @@ SOJOURN_INLINE void MultiplyCodes(int64_t rows, int64_t k, const std::byte* a, i
   }
   const float* const scales = reinterpret_cast<const float*>(a + CodeBytes(k));
   const bool two = rows > 16;
-  for (int64_t first = 0; first < k; first += kGroup, b += kGroupBytes) {
-    PrefetchTiles(b);
+  const auto multiply = [&](int64_t group, int32_t(*to)[32]) SOJOURN_LAMBDA {
+    const std::byte* const panel = b + group * kGroupBytes;
+    const std::byte* const codes = a + group * kGroup;
+    PrefetchTiles(panel);
     _tile_zero(0);
     _tile_zero(1);
-    _tile_loadd(4, a + first, bytes);
-    _tile_loadd(6, b, 64);
+    _tile_loadd(4, codes, bytes);
+    _tile_loadd(6, panel, 64);
     _tile_dpbssd(0, 4, 6);
-    _tile_loadd(7, b + kTileBytes, 64);
+    _tile_loadd(7, panel + kTileBytes, 64);
     _tile_dpbssd(1, 4, 7);
     if (two) {
       _tile_zero(2);
       _tile_zero(3);
-      _tile_loadd(5, a + 16 * bytes + first, bytes);
+      _tile_loadd(5, codes + 16 * bytes, bytes);
       _tile_dpbssd(2, 5, 6);
       _tile_dpbssd(3, 5, 7);
     }
-    _tile_stored(0, sums, 128);
-    _tile_stored(1, &sums[0][16], 128);
+    _tile_stored(0, to, 128);
+    _tile_stored(1, &to[0][16], 128);
     if (two) {
-      _tile_stored(2, sums[16], 128);
-      _tile_stored(3, &sums[16][16], 128);
+      _tile_stored(2, to[16], 128);
+      _tile_stored(3, &to[16][16], 128);
     }
-    const V both = LoadWords(b + 2 * kTileBytes), scale[2] = {Low(both), High(both)};
+  };
+  const auto add = [&](int64_t group, const int32_t(*from)[32]) SOJOURN_LAMBDA {
+    const V both = LoadWords(b + group * kGroupBytes + 2 * kTileBytes);
+    const V scale[2] = {Low(both), High(both)};
     for (int64_t r = 0; r < rows; ++r) {
-      const float own = scales[r * bytes / sizeof(float) + first / kGroup];
+      const float own = scales[r * bytes / sizeof(float) + group];
       for (int h = 0; h < 2; ++h) {
         V sum;
-        sum.part[0] = (V::Float)_mm512_cvtepi32_ps(_mm512_load_si512(&sums[r][h * 16]));
+        sum.part[0] = (V::Float)_mm512_cvtepi32_ps(_mm512_load_si512(&from[r][h * 16]));
         Store(total[r] + h * 16, Load(total[r] + h * 16) + sum * (scale[h] * own));
       }
     }
+  };
+  // What tiles store cannot be read at once: a group's sums wait for the next group's products.
+  const int64_t groups = RoundUp(k, kGroup) / kGroup;
+  multiply(0, sums[0]);
+  for (int64_t group = 1; group < groups; ++group) {
+    multiply(group, sums[group % 2]);
+    add(group - 1, sums[(group - 1) % 2]);
   }
+  add(groups - 1, sums[(groups - 1) % 2]);
   for (int64_t r = 0; r < rows; ++r) {
     for (int h = 0; h < 2; ++h) Store(c + r * ldc + h * 16, Load(total[r] + h * 16));
   }

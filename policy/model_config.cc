@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "policy/model_kernels.h"
 
 namespace sojourn::policy {
 namespace {
@@ -144,6 +145,9 @@ absl::Status ModelConfig::Validate() const {
   if (num_attention_heads % num_key_value_heads != 0) {
     return fault(absl::StrCat("num_attention_heads ", num_attention_heads,
                               " is not a multiple of num_key_value_heads ", num_key_value_heads));
+  }
+  if (head_dim > kMaxHeadDim) {
+    return fault(absl::StrCat("head_dim: expected at most ", kMaxHeadDim, ", got ", head_dim));
   }
   if (head_dim % 2 != 0) {
     return fault(absl::StrCat("head_dim: rotary positions need an even number, got ", head_dim));

@@ -19,6 +19,8 @@ namespace sojourn::policy {
 constexpr int64_t kPanel = 32;
 constexpr int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
+constexpr int64_t kMaxHeadDim = 512;  // of every model
+
 // Heads of an attention layer, and rotary angles: cosines and sines, [positions, head_dim / 2].
 struct AttentionShape {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
