@@ -59,6 +59,17 @@ class EpisodeTest : public ::testing::Test {
   Toy* toy_ = nullptr;
 };
 
+TEST_F(EpisodeTest, TheEnvironmentSaysHowAResponseIsRead) {
+  EpisodeOptions options{.max_turns = 5, .max_context_tokens = 4096};
+  options.read_action = [](std::string_view response) -> absl::StatusOr<std::string> {
+    return std::string(response.substr(1));
+  };
+  Episode episode = Make(options);
+  ASSERT_TRUE(episode.Start({envs::Split::kTrain, 1, 7}, "Play.", "OK.").ok());
+  ASSERT_TRUE(episode.TakeResponse(Say("!win")).ok());
+  EXPECT_TRUE(episode.success());
+}
+
 TEST_F(EpisodeTest, WhatWasSampledIsWhatIsRecorded) {
   Episode episode = Make();
   ASSERT_TRUE(episode.Start({envs::Split::kTrain, 1, 7}, "Play.", "OK.").ok());

@@ -158,7 +158,8 @@ int Searches(const std::string& index_path, const std::string& questions_path, i
   searchqa::Faults faults;
   const absl::Status read = searchqa::ReadQuestions(questions_path, &questions, &faults);
   if (!index.ok() || !read.ok() || questions.empty()) {
-    std::fprintf(stderr, "%s\n", std::string((index.ok() ? read : index.status()).message()).c_str());
+    std::fprintf(stderr, "%s\n",
+                 std::string((index.ok() ? read : index.status()).message()).c_str());
     return 1;
   }
   std::vector<double> best(questions.size(), 1e9);
@@ -176,12 +177,15 @@ int Searches(const std::string& index_path, const std::string& questions_path, i
   std::sort(sorted.begin(), sorted.end());
   double mean = 0;
   for (const double ms : sorted) mean += ms / sorted.size();
-  const auto quantile = [&](double q) { return sorted[static_cast<size_t>(q * (sorted.size() - 1))]; };
+  const auto quantile = [&](double q) {
+    return sorted[static_cast<size_t>(q * (sorted.size() - 1))];
+  };
   if (as_json) {
     std::printf("%s\n", json({{"ms", best}, {"found", found}}).dump().c_str());
   } else {
     std::printf("%u passages, %zu searches, ms: mean %.3f, median %.3f, 99%% %.3f, worst %.3f\n",
-                (*index)->size(), sorted.size(), mean, quantile(0.5), quantile(0.99), sorted.back());
+                (*index)->size(), sorted.size(), mean, quantile(0.5), quantile(0.99),
+                sorted.back());
   }
   return 0;
 }

@@ -101,7 +101,7 @@ int Generate(const Arguments& a) {
     Bar bar;
     const absl::Status written =
         envs::searchqa::WriteWorld(a.input, a.seed, a.passages, a.questions,
-                   [&](double done) { return bar.Show("writing", done); });
+                                   [&](double done) { return bar.Show("writing", done); });
     if (!written.ok()) return Fail(written);
   }
   std::printf("%s: corpus.jsonl, train.jsonl, test.jsonl\n", a.input.c_str());
@@ -163,11 +163,13 @@ void AddIndex(CLI::App& app, Action& action) {
   command->add_option("--seed", a->seed, "of that world")->capture_default_str();
   generate->excludes(check)->excludes(search);
   command->footer(
-      "Lines that hold no passage are named and left out. The old index stays until the new one is\n"
+      "Lines that hold no passage are named and left out. The old index stays until the new one "
+      "is\n"
       "whole.\n"
       "Examples:\n"
       "  sojourn index wiki-18.jsonl --out data/searchqa/wiki-18.index\n"
-      "  sojourn index data/searchqa/wiki-18.index --search \"when was the cathedral of Pavia begun\"\n"
+      "  sojourn index data/searchqa/wiki-18.index --search \"when was the cathedral of Pavia "
+      "begun\"\n"
       "  sojourn index --generate world --passages 100000");
   command->callback([a, &action] {
     action = [a] {

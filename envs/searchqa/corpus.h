@@ -1,4 +1,5 @@
-// A corpus of passages in Search-R1's format (wiki-18): a line {"id": ..., "contents": "\"TITLE\"\nTEXT"}.
+// A corpus of passages in Search-R1's format (wiki-18): a line {"id": ..., "contents":
+// "\"TITLE\"\nTEXT"}.
 #ifndef SOJOURN_ENVS_SEARCHQA_CORPUS_H_
 #define SOJOURN_ENVS_SEARCHQA_CORPUS_H_
 

@@ -25,9 +25,10 @@ Game NewGame(const std::vector<std::string>& passages, Question question, int re
 }
 
 Game Cathedral(int results = 3) {
-  return NewGame({"\"Pavia Cathedral\"\nIt was begun in 1488.", "\"Pavia\"\nA town.\nOn the Ticino.",
-                  "Milan\nA city near Pavia."},
-                 {.text = "When was Pavia Cathedral begun?", .answers = {"1488", "in 1488"}}, results);
+  return NewGame({"\"Pavia Cathedral\"\nIt was begun in 1488.",
+                  "\"Pavia\"\nA town.\nOn the Ticino.", "Milan\nA city near Pavia."},
+                 {.text = "When was Pavia Cathedral begun?", .answers = {"1488", "in 1488"}},
+                 results);
 }
 
 std::string Observe(Game& game, std::string_view response) {
@@ -37,9 +38,11 @@ std::string Observe(Game& game, std::string_view response) {
 }
 
 TEST(GameTest, TheFirstObservationIsAgentGyms) {
-  EXPECT_THAT(Cathedral().Observation(),
-              AllOf(HasSubstr("You must reason inside <think>...</think> first."),
-                    EndsWith("Follow this process every time.\n\n Question: When was Pavia Cathedral begun?")));
+  EXPECT_THAT(
+      Cathedral().Observation(),
+      AllOf(HasSubstr("You must reason inside <think>...</think> first."),
+            EndsWith(
+                "Follow this process every time.\n\n Question: When was Pavia Cathedral begun?")));
 }
 
 TEST(GameTest, ASearchShowsPassagesWithTheirTitleLines) {
@@ -67,8 +70,8 @@ TEST(GameTest, AWrongAnswerDoesNotEndIt) {
 
 TEST(GameTest, OtherResponsesAreToldSo) {
   Game game = Cathedral();
-  for (const std::string& response : {std::string(), std::string("1488"), std::string("<search>open"),
-                                      std::string(1 << 20, '<')}) {
+  for (const std::string& response : {std::string(), std::string("1488"),
+                                      std::string("<search>open"), std::string(1 << 20, '<')}) {
     const auto reply = game.Step(response);
     EXPECT_FALSE(reply->understood);
     EXPECT_THAT(reply->observation, HasSubstr("Your previous action is invalid."));
@@ -106,16 +109,20 @@ TEST(PlayersTest, TheExpertOfRealDataSearchesAndAnswers) {
 }
 
 TEST(PlayersTest, TheExpertFollowsTheStepsItCanFind) {
-  Game game = NewGame({"\"A\"\nabout b", "\"B\"\nabout c"},
-                      {.text = "q", .answers = {"c"}, .hops = 2,
-                       .steps = {{"A", "A", "b", "I need A."}, {"nowhere", "Gone", "", ""}, {"B", "B", "c", ""}}});
+  Game game = NewGame(
+      {"\"A\"\nabout b", "\"B\"\nabout c"},
+      {.text = "q",
+       .answers = {"c"},
+       .hops = 2,
+       .steps = {{"A", "A", "b", "I need A."}, {"nowhere", "Gone", "", ""}, {"B", "B", "c", ""}}});
   std::vector<std::string> actions;
   for (int turn = 0; turn < 5; ++turn) {
     actions.push_back(ExpertAdvice(game).action);
     Observe(game, actions.back());
   }
-  EXPECT_THAT(actions, ElementsAre("<search>A</search>", "<search>nowhere</search>", "<search>Gone</search>",
-                                   "<search>B</search>", "<answer>c</answer>"));
+  EXPECT_THAT(actions,
+              ElementsAre("<search>A</search>", "<search>nowhere</search>", "<search>Gone</search>",
+                          "<search>B</search>", "<answer>c</answer>"));
 }
 
 TEST(PlayersTest, TheGoalBlindAnswersWithTitles) {
@@ -133,11 +140,12 @@ TEST(PlayersTest, TheGoalBlindAnswersWithTitles) {
 
 TEST(PlayersTest, ValidActionsGrowWithWhatIsSeen) {
   Game game = Cathedral();
-  EXPECT_THAT(ValidActions(game), ElementsAre("<search>When was Pavia Cathedral begun?</search>",
-                                              "<search>Pavia Cathedral</search>",
-                                              "<answer>Pavia Cathedral</answer>"));
+  EXPECT_THAT(ValidActions(game),
+              ElementsAre("<search>When was Pavia Cathedral begun?</search>",
+                          "<search>Pavia Cathedral</search>", "<answer>Pavia Cathedral</answer>"));
   Observe(game, "<search>pavia</search>");
-  EXPECT_THAT(ValidActions(game), AllOf(Contains("<answer>1488</answer>"), Contains("<search>Ticino</search>")));
+  EXPECT_THAT(ValidActions(game),
+              AllOf(Contains("<answer>1488</answer>"), Contains("<search>Ticino</search>")));
 }
 
 }  // namespace

@@ -25,10 +25,10 @@
 namespace sojourn::envs::searchqa {
 namespace {
 
-constexpr uint32_t kMostCount = 255;                // of a term in a passage, as it is kept
-constexpr uint32_t kMostRunPassages = 1u << 24;     // what is left of 32 bits beside the count
-constexpr size_t kPostingBytes = 12;                // kept twice for a while, without the term
-constexpr size_t kTermBytes = 120;                  // about, with its place in the table
+constexpr uint32_t kMostCount = 255;             // of a term in a passage, as it is kept
+constexpr uint32_t kMostRunPassages = 1u << 24;  // what is left of 32 bits beside the count
+constexpr size_t kPostingBytes = 12;             // kept twice for a while, without the term
+constexpr size_t kTermBytes = 120;               // about, with its place in the table
 
 template <typename T>
 std::string_view BytesOf(const std::vector<T>& values) {
@@ -94,7 +94,8 @@ struct Block {
     uint32_t bits = 0;
     for (uint32_t i = 0, from = next; i < size; from = passages[i++] + 1) {
       word |= uint64_t{passages[i] - from} << bits;
-      for (bits += entry.bits; bits >= 8; bits -= 8, word >>= 8) bytes->push_back(static_cast<char>(word));
+      for (bits += entry.bits; bits >= 8; bits -= 8, word >>= 8)
+        bytes->push_back(static_cast<char>(word));
     }
     if (bits > 0) bytes->push_back(static_cast<char>(word));
     bytes->append(reinterpret_cast<const char*>(impacts.data()), size);
@@ -115,8 +116,7 @@ absl::StatusOr<std::unique_ptr<IndexBuilder>> IndexBuilder::ToFile(std::string p
 }
 
 std::unique_ptr<IndexBuilder> IndexBuilder::InMemory() {
-  std::unique_ptr<IndexBuilder> builder(
-      new IndexBuilder("", std::numeric_limits<size_t>::max()));
+  std::unique_ptr<IndexBuilder> builder(new IndexBuilder("", std::numeric_limits<size_t>::max()));
   builder->OpenSinks().IgnoreError();  // memory is always there
   return builder;
 }
@@ -131,7 +131,8 @@ absl::Status IndexBuilder::OpenSinks() {
     if (!error) std::filesystem::remove_all(path_ + ".parts", error);
     if (!error) std::filesystem::create_directory(path_ + ".parts", error);
     if (error) {
-      return absl::ErrnoToStatus(error.value(), absl::StrCat(path_, ".parts: cannot make the folder"));
+      return absl::ErrnoToStatus(error.value(),
+                                 absl::StrCat(path_, ".parts: cannot make the folder"));
     }
     made_scratch_ = true;
     auto out = Sink::ToFile(path_ + ".part");
@@ -169,6 +170,7 @@ absl::Status IndexBuilder::Add(std::string_view contents) {
   texts_crc_ = Crc32c(texts_crc_, contents);
   texts_bytes_ += contents.size();
   offsets_->AppendValue(texts_bytes_);
+  if (!out_->status().ok()) return out_->status();  // a full disk is noticed early
 
   passage_terms_.clear();
   TermReader reader(contents);
@@ -192,8 +194,7 @@ absl::Status IndexBuilder::Add(std::string_view contents) {
     posting_values_.push_back(in_run << 8 | std::min<uint32_t>(end - i, kMostCount));
     i = end;
   }
-  const size_t used =
-      posting_values_.size() * kPostingBytes + run_terms_.size() * kTermBytes;
+  const size_t used = posting_values_.size() * kPostingBytes + run_terms_.size() * kTermBytes;
   if (used >= memory_bytes_ || in_run + 1 == kMostRunPassages) return SpillRun();
   return absl::OkStatus();
 }
@@ -222,8 +223,8 @@ absl::Status IndexBuilder::SpillRun() {
     const uint32_t sizes[2] = {static_cast<uint32_t>(text.size()), static_cast<uint32_t>(count)};
     (*sink)->AppendValue(sizes);
     (*sink)->Append(text);
-    (*sink)->Append({reinterpret_cast<const char*>(sorted.data() + ends[term]),
-                     count * sizeof(uint32_t)});
+    (*sink)->Append(
+        {reinterpret_cast<const char*>(sorted.data() + ends[term]), count * sizeof(uint32_t)});
   }
   if (absl::Status flushed = (*sink)->Flush(); !flushed.ok()) return flushed;
   runs_.push_back({*std::move(sink), run_first_passage_});

@@ -1,5 +1,5 @@
-// Makes a passage index out of passages that come one after another, in bounded memory: postings are
-// collected, sorted and written out as runs, which are merged at the end.
+// Makes a passage index out of passages that come one after another, in bounded memory: postings
+// are collected, sorted and written out as runs, which are merged at the end.
 #ifndef SOJOURN_ENVS_SEARCHQA_INDEX_BUILDER_H_
 #define SOJOURN_ENVS_SEARCHQA_INDEX_BUILDER_H_
 
@@ -22,7 +22,7 @@ namespace sojourn::envs::searchqa {
 class IndexBuilder {
  public:
   // Writes PATH.part and, beside it in a folder PATH.parts, what is put by meanwhile; both go away
-  // when the builder does. About `memory_bytes` are used, and 10 bytes for each passage.
+  // when the builder does. About `memory_bytes` are used, and 2 bytes for each passage.
   static absl::StatusOr<std::unique_ptr<IndexBuilder>> ToFile(std::string path,
                                                               size_t memory_bytes);
   static std::unique_ptr<IndexBuilder> InMemory();

@@ -1,4 +1,5 @@
-// The file of a passage index: a header, then six sections, each beginning at a multiple of 8 bytes.
+// The file of a passage index: a header, then six sections, each beginning at a multiple of 8
+// bytes.
 //
 //   texts      the passages' contents, one after another
 //   offsets    size + 1 places in texts (u64): passage i is [offsets[i], offsets[i + 1])

@@ -31,7 +31,7 @@ class LineFile {
   bool too_long() const { return too_long_; }
   int64_t number() const { return number_; }  // of the line, from 1
   int64_t bytes_read() const { return bytes_read_; }
-  int64_t bytes() const { return bytes_; }    // of the file
+  int64_t bytes() const { return bytes_; }  // of the file
   absl::Status status() const { return status_; }
 
  private:

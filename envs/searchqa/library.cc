@@ -68,9 +68,12 @@ Files FindFiles(const std::string& folder) {
   std::sort(paths.begin(), paths.end());
   for (std::string& path : paths) {
     const FileKind kind = Recognize(path);
-    if (kind == FileKind::kQuestions) files.questions.push_back(std::move(path));
-    else if (kind == FileKind::kCorpus) files.corpora.push_back(std::move(path));
-    else if (kind == FileKind::kIndex) files.indexes.push_back(std::move(path));
+    if (kind == FileKind::kQuestions)
+      files.questions.push_back(std::move(path));
+    else if (kind == FileKind::kCorpus)
+      files.corpora.push_back(std::move(path));
+    else if (kind == FileKind::kIndex)
+      files.indexes.push_back(std::move(path));
   }
   return files;
 }
@@ -87,8 +90,8 @@ std::optional<Split> SplitOf(const std::string& path) {
 void AddFaults(const Faults& faults, DataReport* report) {
   report->faults.insert(report->faults.end(), faults.first.begin(), faults.first.end());
   if (faults.count > static_cast<int64_t>(faults.first.size())) {
-    report->faults.push_back(
-        absl::StrCat("... and ", faults.count - static_cast<int64_t>(faults.first.size()), " more"));
+    report->faults.push_back(absl::StrCat(
+        "... and ", faults.count - static_cast<int64_t>(faults.first.size()), " more"));
   }
 }
 
@@ -109,8 +112,9 @@ absl::StatusOr<std::shared_ptr<const PassageIndex>> LoadPassages(const Files& fi
     std::error_code ignored;
     const auto size = static_cast<int64_t>(std::filesystem::file_size(path, ignored));
     if ((bytes += size) > kMostCorpusBytes) {
-      report->faults.push_back(absl::StrCat(path, ": too large to be indexed in memory; run `sojourn index ",
-                                            path, " --out ", files.folder, "/passages.index`"));
+      report->faults.push_back(
+          absl::StrCat(path, ": too large to be indexed in memory; run `sojourn index ", path,
+                       " --out ", files.folder, "/passages.index`"));
       bytes -= size;
       continue;
     }
@@ -124,8 +128,9 @@ absl::StatusOr<std::shared_ptr<const PassageIndex>> LoadPassages(const Files& fi
   }
   if (builder->passages() == 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat(files.folder, ": has no passages; expected an index that `sojourn index` made, "
-                                   "or a corpus *.jsonl of {\"id\", \"contents\"}"));
+        absl::StrCat(files.folder,
+                     ": has no passages; expected an index that `sojourn index` made, "
+                     "or a corpus *.jsonl of {\"id\", \"contents\"}"));
   }
   return builder->FinishInMemory();
 }
@@ -135,8 +140,7 @@ absl::StatusOr<std::shared_ptr<const PassageIndex>> LoadPassages(const Files& fi
 absl::StatusOr<std::shared_ptr<const Library>> Library::Generate(uint64_t seed, uint32_t passages) {
   auto library = std::make_shared<Library>();
   for (const Split split : kSplits) {
-    const World& world =
-        library->worlds_[static_cast<int>(split)].emplace(seed, split, passages);
+    const World& world = library->worlds_[static_cast<int>(split)].emplace(seed, split, passages);
     const auto builder = IndexBuilder::InMemory();
     for (uint32_t i = 0; i < world.passages(); ++i) {
       if (absl::Status added = builder->Add(world.Passage(i)); !added.ok()) return added;
@@ -150,6 +154,9 @@ absl::StatusOr<std::shared_ptr<const Library>> Library::Generate(uint64_t seed, 
 
 absl::StatusOr<std::shared_ptr<const Library>> Library::Load(const std::string& folder,
                                                              DataReport* report) {
+  if (std::error_code error; !std::filesystem::is_directory(folder, error)) {
+    return absl::NotFoundError(absl::StrCat(folder, ": no such directory"));
+  }
   const Files files = FindFiles(folder);
   struct Placed {
     Question question;
@@ -164,16 +171,17 @@ absl::StatusOr<std::shared_ptr<const Library>> Library::Load(const std::string& 
     AddFaults(faults, report);
     if (!read.ok()) report->faults.push_back(std::string(read.message()));
     const std::optional<Split> split = SplitOf(path);
-    report->found.push_back({absl::StrCat("questions of ", path),
-                             static_cast<int64_t>(questions.size()), "tasks"});
+    report->found.push_back(
+        {absl::StrCat("questions of ", path), static_cast<int64_t>(questions.size()), "tasks"});
     if (split) named[static_cast<int>(*split)] += questions.size();
     for (Question& question : questions) placed.push_back({std::move(question), split});
   }
   auto passages = LoadPassages(files, report);
   if (placed.empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(files.folder, ": has no questions; expected a file *.jsonl of {\"question\": "
-                                   "TEXT, \"answer\": [TEXT, ...]}"));
+        absl::StrCat(files.folder,
+                     ": has no questions; expected a file *.jsonl of {\"question\": "
+                     "TEXT, \"answer\": [TEXT, ...]}"));
   }
   if (!passages.ok()) return passages.status();
 
@@ -215,17 +223,17 @@ absl::StatusOr<int64_t> Library::TaskCount(Split split, int hops) const {
     if (Count(split, other) > 0) known.push_back(absl::StrCat(other));
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("searchqa has no ", std::string(SplitName(split)), " questions of difficulty ", hops,
-                   "; known: ", absl::StrJoin(known, ", "), " (the hops)"));
+      absl::StrCat("searchqa has no ", std::string(SplitName(split)), " questions of difficulty ",
+                   hops, "; known: ", absl::StrJoin(known, ", "), " (the hops)"));
 }
 
 absl::StatusOr<Question> Library::Get(const TaskId& task) const {
   const absl::StatusOr<int64_t> count = TaskCount(task.split, task.difficulty);
   if (!count.ok()) return count.status();
   if (task.index < 0 || task.index >= *count) {
-    return absl::OutOfRangeError(absl::StrCat("searchqa has no ", std::string(SplitName(task.split)),
-                                              " task ", task.index, " of ", task.difficulty,
-                                              " hops; indices are 0 to ", *count - 1));
+    return absl::OutOfRangeError(
+        absl::StrCat("searchqa has no ", std::string(SplitName(task.split)), " task ", task.index,
+                     " of ", task.difficulty, " hops; indices are 0 to ", *count - 1));
   }
   const int split = static_cast<int>(task.split);
   return worlds_[split] ? worlds_[split]->MakeQuestion(task.difficulty, task.index)

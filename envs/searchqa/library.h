@@ -1,5 +1,5 @@
-// What SearchQA's instances share: the questions of each split, and the passages to find the answers
-// in. Made by a world, or loaded from a folder.
+// What SearchQA's instances share: the questions of each split, and the passages to find the
+// answers in. Made by a world, or loaded from a folder.
 #ifndef SOJOURN_ENVS_SEARCHQA_LIBRARY_H_
 #define SOJOURN_ENVS_SEARCHQA_LIBRARY_H_
 
@@ -34,10 +34,11 @@ class Library {
   //
   // A file of questions whose name has "train" in it is for training, one with "test", "dev" or
   // "valid" for testing, any other for training. When no name says so for one of the splits, every
-  // question goes by a hash of its text, one in five to the test split. A question of the test split is none of the train split.
+  // question goes by a hash of its text, one in five to the test split. A question of the test
+  // split is none of the train split.
   //
-  // What was found, and what is wrong, is added to `report`. FailedPrecondition when there are no
-  // questions or no passages.
+  // What was found, and what is wrong, is added to `report`. NotFound when there is no such folder,
+  // FailedPrecondition when there are no questions or no passages.
   static absl::StatusOr<std::shared_ptr<const Library>> Load(const std::string& folder,
                                                              DataReport* report);
 
@@ -53,12 +54,14 @@ class Library {
   int64_t Count(Split split, int hops) const;
 
   std::array<std::optional<World>, 2> worlds_;
-  std::array<std::array<std::vector<Question>, kMostHops + 1>, 2> questions_;  // when there is no world
+  std::array<std::array<std::vector<Question>, kMostHops + 1>, 2>
+      questions_;  // when there is no world
   std::array<std::shared_ptr<const PassageIndex>, 2> passages_;
 };
 
 // Writes a seed's worlds as files that Load reads: corpus.jsonl with both splits' passages, and the
-// first `questions` of each number of hops in train.jsonl and test.jsonl. `progress` as the builder's.
+// first `questions` of each number of hops in train.jsonl and test.jsonl. `progress` as the
+// builder's.
 absl::Status WriteWorld(const std::string& folder, uint64_t seed, uint32_t passages,
                         int64_t questions, const std::function<bool(double)>& progress = nullptr);
 

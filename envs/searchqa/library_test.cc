@@ -29,11 +29,13 @@ class LibraryTest : public ::testing::Test {
   static std::string Questions(int from, int to) {
     std::string lines;
     for (int i = from; i < to; ++i) {
-      absl::StrAppend(&lines, QuestionLine({.text = absl::StrCat("question ", i), .answers = {"a"}}), "\n");
+      absl::StrAppend(&lines,
+                      QuestionLine({.text = absl::StrCat("question ", i), .answers = {"a"}}), "\n");
     }
     return lines;
   }
-  const std::string corpus_ = PassageLine(0, "\"One\"\nfirst") + "\n" + PassageLine(1, "\"Two\"\nsecond");
+  const std::string corpus_ =
+      PassageLine(0, "\"One\"\nfirst") + "\n" + PassageLine(1, "\"Two\"\nsecond");
   const std::string folder_ =
       absl::StrCat(::testing::TempDir(), "/searchqa-library-",
                    ::testing::UnitTest::GetInstance()->current_test_info()->name());
@@ -65,7 +67,8 @@ TEST_F(LibraryTest, NamesOfFilesDecideTheSplits) {
   ASSERT_TRUE(library.ok()) << library.status();
   EXPECT_EQ(*(*library)->TaskCount(Split::kTrain, 1), 8);  // two are test questions
   EXPECT_EQ(*(*library)->TaskCount(Split::kTest, 1), 4);
-  EXPECT_EQ((*library)->TaskCount(Split::kTrain, 2).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*library)->TaskCount(Split::kTrain, 2).status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ((*library)->Get({Split::kTest, 1, 4}).status().code(), absl::StatusCode::kOutOfRange);
 }
 
@@ -105,7 +108,8 @@ TEST_F(LibraryTest, AnIndexIsTakenForTheCorpus) {
 }
 
 TEST_F(LibraryTest, WhatIsMissingIsSaid) {
-  EXPECT_THAT(std::string(Library::Load(folder_, &report_).status().message()), HasSubstr("has no questions"));
+  EXPECT_THAT(std::string(Library::Load(folder_, &report_).status().message()),
+              HasSubstr("has no questions"));
   EXPECT_THAT(report_.found, IsEmpty());
   Write("webshop.jsonl", "{\"id\": \"B0\", \"contents\": \"a table\"}\n");
   Write("noise.bin", std::string(3000, '\xff'));

@@ -45,10 +45,10 @@ class Best {
   std::vector<PassageIndex::Hit> hits_;
 };
 
-// MaxScore (Turtle and Flood, "Query evaluation: strategies and optimizations", 1995) with bounds of
-// blocks (Ding and Suel, "Faster top-k document retrieval using block-max indexes", 2011). Lists are
-// sorted by what they can add at most; those whose sum cannot reach the threshold are only looked
-// up, for passages that the others have brought near enough.
+// MaxScore (Turtle and Flood, "Query evaluation: strategies and optimizations", 1995) with bounds
+// of blocks (Ding and Suel, "Faster top-k document retrieval using block-max indexes", 2011). Lists
+// are sorted by what they can add at most; those whose sum cannot reach the threshold are only
+// looked up, for passages that the others have brought near enough.
 std::vector<PassageIndex::Hit> FindBest(std::vector<PostingCursor>& lists, size_t k) {
   std::sort(lists.begin(), lists.end(), [](const PostingCursor& a, const PostingCursor& b) {
     return a.most_score() < b.most_score();
@@ -131,8 +131,8 @@ absl::Status PassageIndex::Read(std::string_view bytes, std::string name) {
     return damaged("not a passage index");
   }
   if (header_.version != kIndexVersion) {
-    return damaged(absl::StrCat("a passage index of version ", header_.version, "; this is version ",
-                                kIndexVersion));
+    return damaged(absl::StrCat("a passage index of version ", header_.version,
+                                "; this is version ", kIndexVersion));
   }
   IndexHeader unchecked = header_;
   unchecked.crc = 0;
@@ -140,8 +140,8 @@ absl::Status PassageIndex::Read(std::string_view bytes, std::string name) {
     return damaged("the header is damaged");
   }
   if (header_.file_bytes != bytes.size()) {
-    return damaged(absl::StrCat("has ", bytes.size(), " bytes and should have ",
-                                header_.file_bytes, ": it was cut short or added to"));
+    return damaged(absl::StrCat("has ", bytes.size(), " bytes and should have ", header_.file_bytes,
+                                ": it was cut short or added to"));
   }
   for (int i = 0; i < kSections; ++i) {
     const SectionEntry& section = header_.sections[i];
@@ -182,7 +182,8 @@ const TermEntry* PassageIndex::FindTerm(std::string_view term) const {
   const auto* const begin = reinterpret_cast<const TermEntry*>(sections_[kTerms].data());
   const auto* const end = begin + terms_;
   const auto* const found = std::lower_bound(
-      begin, end, term, [&](const TermEntry& entry, std::string_view t) { return NameOf(entry) < t; });
+      begin, end, term,
+      [&](const TermEntry& entry, std::string_view t) { return NameOf(entry) < t; });
   return found != end && NameOf(*found) == term ? found : nullptr;
 }
 
@@ -218,14 +219,16 @@ absl::StatusOr<std::vector<PassageIndex::Hit>> PassageIndex::Search(std::string_
     if (!only_stop_words && IsStopWord(word.term)) continue;
     const TermEntry* const term = FindTerm(word.term);
     if (term == nullptr) continue;
-    if (term->postings > passages_) return absl::DataLossError(absl::StrCat(name_, ": damaged", kRemedy));
+    if (term->postings > passages_)
+      return absl::DataLossError(absl::StrCat(name_, ": damaged", kRemedy));
     lists.emplace_back(sections, *term, Weight(passages_, term->postings) * word.count);
     damaged = damaged || lists.back().damaged();
   }
   std::vector<Hit> hits;
   if (k > 0 && !lists.empty() && !damaged) hits = FindBest(lists, k);
   for (const PostingCursor& list : lists) damaged = damaged || list.damaged();
-  if (damaged) return absl::DataLossError(absl::StrCat(name_, ": the postings are damaged", kRemedy));
+  if (damaged)
+    return absl::DataLossError(absl::StrCat(name_, ": the postings are damaged", kRemedy));
   return hits;
 }
 

@@ -1,5 +1,5 @@
-// Millions of passages, found by their words: BM25 over a memory-mapped file (index_format.h), which
-// `sojourn index` or index_builder.h makes.
+// Millions of passages, found by their words: BM25 over a memory-mapped file (index_format.h),
+// which `sojourn index` or index_builder.h makes.
 #ifndef SOJOURN_ENVS_SEARCHQA_PASSAGE_INDEX_H_
 #define SOJOURN_ENVS_SEARCHQA_PASSAGE_INDEX_H_
 

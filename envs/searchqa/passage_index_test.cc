@@ -30,9 +30,9 @@ class PassageIndexTest : public ::testing::Test {
  protected:
   PassageIndexTest() { std::filesystem::create_directories(folder_); }
   ~PassageIndexTest() override { std::filesystem::remove_all(folder_); }
-  const std::string folder_ = absl::StrCat(
-      ::testing::TempDir(), "/searchqa-",
-      ::testing::UnitTest::GetInstance()->current_test_info()->name());
+  const std::string folder_ =
+      absl::StrCat(::testing::TempDir(), "/searchqa-",
+                   ::testing::UnitTest::GetInstance()->current_test_info()->name());
 };
 
 std::shared_ptr<const PassageIndex> InMemory(const std::vector<std::string>& passages) {
@@ -216,15 +216,17 @@ TEST_F(PassageIndexTest, AHostileIndexNeverCrashes) {
   for (int trial = 0; trial < 3000; ++trial) {
     std::string bad = bytes;
     for (int changes = 1 + random() % 4; changes > 0; --changes) {
-      const size_t at = trial % 3 == 0 ? random() % sizeof(IndexHeader)
-                                       : sizeof(IndexHeader) + random() % (bad.size() - sizeof(IndexHeader));
+      const size_t at = trial % 3 == 0
+                            ? random() % sizeof(IndexHeader)
+                            : sizeof(IndexHeader) + random() % (bad.size() - sizeof(IndexHeader));
       bad[at] = static_cast<char>(random() % 3 == 0 ? 0xff : random());
     }
     if (random() % 4 == 0) {  // everything after the texts
       uint64_t from;
       std::memcpy(&from, bad.data() + offsetof(IndexHeader, sections) + sizeof(SectionEntry), 8);
       if (from < bad.size()) {
-        for (int i = 0; i < 200; ++i) bad[from + random() % (bad.size() - from)] = static_cast<char>(random());
+        for (int i = 0; i < 200; ++i)
+          bad[from + random() % (bad.size() - from)] = static_cast<char>(random());
       }
     }
     IndexHeader header;
@@ -263,10 +265,14 @@ TEST_F(PassageIndexTest, VerifyNamesTheDamagedSection) {
 
 TEST_F(PassageIndexTest, FaultyLinesOfACorpusAreNamedAndTheOthersStay) {
   const std::string path = folder_ + "/corpus.jsonl";
-  ASSERT_TRUE(WriteFileAtomically(path, absl::StrCat(
-      PassageLine(0, "\"One\"\nfirst"), "\n", "{broken\n", "[1]\n", "{\"id\": \"2\"}\n\n",
-      "{\"contents\": 5}\n", std::string(100, '['), "\n", std::string(kMaxLineBytes + 1, 'x'), "\n",
-      "{\"contents\": \"\xff\"}\n", "{\"contents\": \"  \"}\n", PassageLine(1, "\"Two\"\nsecond"))).ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(
+          path,
+          absl::StrCat(PassageLine(0, "\"One\"\nfirst"), "\n", "{broken\n", "[1]\n",
+                       "{\"id\": \"2\"}\n\n", "{\"contents\": 5}\n", std::string(100, '['), "\n",
+                       std::string(kMaxLineBytes + 1, 'x'), "\n", "{\"contents\": \"\xff\"}\n",
+                       "{\"contents\": \"  \"}\n", PassageLine(1, "\"Two\"\nsecond")))
+          .ok());
   const auto builder = IndexBuilder::InMemory();
   Faults faults;
   ASSERT_TRUE(AddCorpus(path, *builder, &faults).ok());

@@ -12,7 +12,9 @@ namespace sojourn::envs::searchqa {
 namespace {
 
 std::string Search(std::string_view query) { return absl::StrCat("<search>", query, "</search>"); }
-std::string Answer(std::string_view answer) { return absl::StrCat("<answer>", answer, "</answer>"); }
+std::string Answer(std::string_view answer) {
+  return absl::StrCat("<answer>", answer, "</answer>");
+}
 
 bool WasFound(const Game& game, const Question::Step& step) {
   return std::any_of(game.shown().begin(), game.shown().end(), [&](uint32_t passage) {

@@ -44,10 +44,6 @@ int HopsOf(const json& object, bool has_facts) {
 
 }  // namespace
 
-bool Question::operator==(const Question& other) const {
-  return QuestionLine(*this) == QuestionLine(other);
-}
-
 absl::StatusOr<Question> ParseQuestion(std::string_view line) {
   auto object = ParseObject(line);
   if (!object.ok()) return object.status();
@@ -106,10 +102,10 @@ absl::Status ReadQuestions(const std::string& path, std::vector<Question>* quest
   if (!file.ok()) return file.status();
   for (std::string_view line; file->Next(&line);) {
     if (StripSpace(line).empty()) continue;
-    auto question = file->too_long()
-                        ? absl::InvalidArgumentError(
-                              absl::StrCat("longer than ", kMaxLineBytes, " bytes"))
-                        : ParseQuestion(line);
+    auto question =
+        file->too_long()
+            ? absl::InvalidArgumentError(absl::StrCat("longer than ", kMaxLineBytes, " bytes"))
+            : ParseQuestion(line);
     if (question.ok()) {
       questions->push_back(*std::move(question));
     } else {

@@ -22,14 +22,15 @@ struct Question {
     std::string title;    // of the passage, without quotes
     std::string found;    // what is to be read there; empty: not known
     std::string thought;  // why it is looked for, a sentence; may be empty
+    bool operator==(const Step&) const = default;
   };
 
   std::string text;
   std::vector<std::string> answers;  // any of them; at least one
   int hops = 1;                      // 1 to kMostHops
   std::vector<Step> steps;
-  std::string conclusion;            // a sentence that says the answer; may be empty
-  bool operator==(const Question&) const;
+  std::string conclusion;  // a sentence that says the answer; may be empty
+  bool operator==(const Question&) const = default;
 };
 
 // The question of a line, in the form of NQ-open, {"question": TEXT, "answer": [TEXT, ...]}. The

@@ -46,7 +46,8 @@ TEST(QuestionTest, OtherFormsOfHopsAndAnswers) {
   EXPECT_EQ(Parse(R"({"id": "4hop1__1_2", "question": "q", "answer": "a"})").hops, 3);
   EXPECT_EQ(Parse(R"({"type": "comparison", "question": "q", "answers": ["a"]})").hops, 2);
   EXPECT_EQ(Parse(R"({"hops": 99, "question": "q", "golden_answers": ["a"]})").hops, 3);
-  EXPECT_EQ(Parse(R"({"hops": "x", "question": "q", "golden_answers": ["a", 5]})").answers.size(), 1);
+  EXPECT_EQ(Parse(R"({"hops": "x", "question": "q", "golden_answers": ["a", 5]})").answers.size(),
+            1);
 }
 
 TEST(QuestionTest, IsWrittenAndReadAgain) {
@@ -55,17 +56,21 @@ TEST(QuestionTest, IsWrittenAndReadAgain) {
                           .hops = 2,
                           .steps = {{"q", "t", "f", "why"}, {"q2", "t2", "", ""}},
                           .conclusion = "It is A."};
-  EXPECT_EQ(QuestionLine(Parse(QuestionLine(question))), QuestionLine(question));
+  EXPECT_EQ(Parse(QuestionLine(question)), question);
 }
 
 TEST(QuestionTest, FaultyLinesAreNamedAndTheOthersStay) {
   const std::string path = ::testing::TempDir() + "/faulty-questions.jsonl";
-  ASSERT_TRUE(WriteFileAtomically(path, absl::StrCat(
-      R"({"question": "q", "answer": ["a"]})", "\n", R"({"question": "q"})", "\n",
-      R"({"answer": ["a"]})", "\n\nnonsense\n", R"({"question": "q", "answer": [1]})", "\n",
-      R"({"question": "q", "answer": "a", "supporting_facts": [5, [], [7]], "steps": 3})", "\n",
-      R"({"question": "q", "answer": "a", "steps": [3, {"query": 4}]})", "\n",
-      std::string(20000, '['), "\n")).ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(
+          path,
+          absl::StrCat(
+              R"({"question": "q", "answer": ["a"]})", "\n", R"({"question": "q"})", "\n",
+              R"({"answer": ["a"]})", "\n\nnonsense\n", R"({"question": "q", "answer": [1]})", "\n",
+              R"({"question": "q", "answer": "a", "supporting_facts": [5, [], [7]], "steps": 3})",
+              "\n", R"({"question": "q", "answer": "a", "steps": [3, {"query": 4}]})", "\n",
+              std::string(20000, '['), "\n"))
+          .ok());
   std::vector<Question> questions;
   Faults faults;
   ASSERT_TRUE(ReadQuestions(path, &questions, &faults).ok());

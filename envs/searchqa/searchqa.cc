@@ -117,8 +117,8 @@ absl::StatusOr<uint64_t> NumberOf(const Options& options, const char* name, uint
   const std::string value = ValueOf(options, name);
   uint64_t number = 0;
   if (absl::SimpleAtoi(value, &number) && number >= least && number <= most) return number;
-  return absl::InvalidArgumentError(absl::StrCat(
-      name, ": \"", value, "\" is not a whole number from ", least, " to ", most));
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ": \"", value, "\" is not a whole number from ", least, " to ", most));
 }
 
 }  // namespace

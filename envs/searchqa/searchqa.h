@@ -27,7 +27,8 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeSearchQA(const Options& options
 DataReport CheckSearchQAData(const std::string& directory);
 
 // What the options name, for those who play it otherwise (AgentGym's server).
-absl::StatusOr<std::shared_ptr<const searchqa::Library>> LoadSearchQALibrary(const Options& options);
+absl::StatusOr<std::shared_ptr<const searchqa::Library>> LoadSearchQALibrary(
+    const Options& options);
 
 }  // namespace sojourn::envs
 

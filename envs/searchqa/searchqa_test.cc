@@ -41,7 +41,8 @@ TEST(SearchQATest, TheExpertSolvesEveryKindOfTaskInTheTurnLimit) {
   for (int hops = 1; hops <= 3; ++hops) {
     for (const Split split : kSplits) {
       for (int index = 0; index < 300; ++index) {
-        const int turns = ExpertTurns(*instance, {split, hops, index}, SearchQASpec().evaluation_turns);
+        const int turns =
+            ExpertTurns(*instance, {split, hops, index}, SearchQASpec().evaluation_turns);
         // One search for each hop; now and then one finds two.
         EXPECT_GE(turns, 2) << hops << " " << index;
         EXPECT_LE(turns, hops + 1) << hops << " " << index;
@@ -57,8 +58,9 @@ TEST(SearchQATest, TheSameTaskIsTheSameEpisode) {
   EXPECT_EQ(instance->Reset(task)->observation, other->Reset(task)->observation);
   const std::string action = instance->Expert()->action;
   EXPECT_EQ(instance->Step(action)->observation, other->Step(action)->observation);
-  EXPECT_NE(instance->Reset(task)->observation,
-            MakeOrDie({{"passages", "500"}, {"seed", "1"}})->NewInstance()->Reset(task)->observation);
+  EXPECT_NE(
+      instance->Reset(task)->observation,
+      MakeOrDie({{"passages", "500"}, {"seed", "1"}})->NewInstance()->Reset(task)->observation);
 }
 
 TEST(SearchQATest, ResponsesAreReadWholeAndWrittenWithTags) {
@@ -112,13 +114,16 @@ TEST(SearchQATest, AWrongAnswerCostsATurnOnly) {
   EXPECT_EQ(turn->reward, 0);
   for (int i = 0; i < 3 && !turn->done; ++i) turn = instance->Step(instance->Expert()->action);
   EXPECT_TRUE(turn->success);
-  EXPECT_EQ(instance->Step("<answer>x</answer>").status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(instance->Step("<answer>x</answer>").status().code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(SearchQATest, ImpossibleOptionsAreRefused) {
-  for (const auto& [name, value] : Options{{"results", "0"}, {"passages", "99"}, {"seed", "-1"}, {"data", "/nowhere"}}) {
+  for (const auto& [name, value] :
+       Options{{"results", "0"}, {"passages", "99"}, {"seed", "-1"}, {"data", "/nowhere"}}) {
     EXPECT_THAT(std::string(MakeSearchQA({{name, value}}).status().message()),
-                HasSubstr(name == "data" ? "/nowhere: has no questions" : name)) << name;
+                HasSubstr(name == "data" ? "/nowhere: no such directory" : name))
+        << name;
   }
 }
 
@@ -129,7 +134,8 @@ TEST(SearchQATest, TheSharedDataPlays) {
   EXPECT_EQ(report.found.size(), 2);
   EXPECT_TRUE(report.faults.empty());
   const auto environment = MakeOrDie({{"data", folder}});
-  EXPECT_EQ(*environment->TaskCount(Split::kTrain, 1) + *environment->TaskCount(Split::kTest, 1), 1805);
+  EXPECT_EQ(*environment->TaskCount(Split::kTrain, 1) + *environment->TaskCount(Split::kTest, 1),
+            1805);
   EXPECT_FALSE(environment->TaskCount(Split::kTrain, 3).ok());
   const auto instance = environment->NewInstance();
   EXPECT_GT(ExpertTurns(*instance, {Split::kTest, 1, 0}, 3), 0);

@@ -41,8 +41,10 @@ void Sink::WriteBuffer() {
   while (status_.ok() && !rest.empty()) {
     const ssize_t n = write(fd_, rest.data(), rest.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) status_ = Error("write");
-    else rest.remove_prefix(n);
+    if (n < 0)
+      status_ = Error("write");
+    else
+      rest.remove_prefix(n);
   }
   buffer_.clear();
 }

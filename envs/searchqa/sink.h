@@ -28,6 +28,7 @@ class Sink {
     Append({reinterpret_cast<const char*>(&value), sizeof(value)});
   }
   uint64_t size() const { return size_; }
+  const absl::Status& status() const { return status_; }
 
   // Writes `bytes` over the ones at the beginning, which must be as many.
   absl::Status Rewrite(std::string_view bytes);

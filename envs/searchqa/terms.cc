@@ -86,12 +86,12 @@ std::string_view TermReader::Next() {
 
 bool IsStopWord(std::string_view term) {
   static const auto* const words = new absl::flat_hash_set<absl::string_view>{
-      "a",    "an",   "and",  "are",  "as",   "at",    "be",    "been", "but",  "by",   "can",
-      "did",  "do",   "does", "for",  "from", "had",   "has",   "have", "he",   "her",  "his",
-      "how",  "i",    "in",   "into", "is",   "it",   "its",   "no",    "not",  "of",   "on",   "or",
-      "s",    "she",  "such", "that", "the",  "their", "them",  "then", "there", "these", "they",
-      "this", "to",   "was",  "were", "what", "when",  "where", "which", "who", "whom", "whose",
-      "why",  "will", "with", "you",  "it",   "thi"};
+      "a",     "an",   "and",  "are",  "as",   "at",   "be",    "been",  "but",   "by",    "can",
+      "did",   "do",   "does", "for",  "from", "had",  "has",   "have",  "he",    "her",   "his",
+      "how",   "i",    "in",   "into", "is",   "it",   "its",   "no",    "not",   "of",    "on",
+      "or",    "s",    "she",  "such", "that", "the",  "their", "them",  "then",  "there", "these",
+      "they",  "this", "to",   "was",  "were", "what", "when",  "where", "which", "who",   "whom",
+      "whose", "why",  "will", "with", "you",  "it",   "thi"};
   return words->contains(absl::string_view(term.data(), term.size()));
 }
 

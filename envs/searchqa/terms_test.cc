@@ -29,8 +29,10 @@ TEST(TermReaderTest, TakesRunsOfLettersAndDigitsInLowerCase) {
 }
 
 TEST(TermReaderTest, FoldsAccentsAndOtherScripts) {
-  EXPECT_THAT(Terms("S\u00e3o Stra\u00dfe \u00c5ngstr\u00f6m Sa\u0303o \u041c\u041e\u0421\u041a\u0412\u0410"),
-              ElementsAre("sao", "strasse", "angstrom", "sao", "\u043c\u043e\u0441\u043a\u0432\u0430"));
+  EXPECT_THAT(
+      Terms(
+          "S\u00e3o Stra\u00dfe \u00c5ngstr\u00f6m Sa\u0303o \u041c\u041e\u0421\u041a\u0412\u0410"),
+      ElementsAre("sao", "strasse", "angstrom", "sao", "\u043c\u043e\u0441\u043a\u0432\u0430"));
 }
 
 TEST(TermReaderTest, DropsThePluralsEnding) {
@@ -39,7 +41,9 @@ TEST(TermReaderTest, DropsThePluralsEnding) {
 }
 
 TEST(TermReaderTest, TakesBytesThatAreNotUtf8AndEndlessRuns) {
-  EXPECT_THAT(Terms("ab\xff\xfe" "cd\xc3"), ElementsAre("ab", "cd"));
+  EXPECT_THAT(Terms("ab\xff\xfe"
+                    "cd\xc3"),
+              ElementsAre("ab", "cd"));
   EXPECT_THAT(Terms(std::string(100000, 'x')), ElementsAre(std::string(kMaxTermBytes, 'x')));
 }
 

@@ -17,65 +17,128 @@ constexpr std::array<uint32_t, 7> kShares = {16, 10, 16, 30, 18, 7, 3};
 // $s is the subject's name, $o the object's.
 struct Relation {
   Kind subject, object;
-  const char* keyword;     // of a query
-  const char* phrase;      // what is looked for
+  const char* keyword;  // of a query
+  const char* phrase;   // what is looked for
   const char* questions[2];
   const char* statements[2];
   int first_year = 0, years = 0;
 };
 
 constexpr Relation kRelations[] = {
-    {kBook, kPerson, "author written", "the author of $s",
+    {kBook,
+     kPerson,
+     "author written",
+     "the author of $s",
      {"Who wrote $s?", "Who is the author of $s?"},
      {"It was written by $o.", "Its author is $o."}},
-    {kBook, kCompany, "publisher published", "the company that published $s",
+    {kBook,
+     kCompany,
+     "publisher published",
+     "the company that published $s",
      {"Which company published $s?", "By which company was $s published?"},
      {"It was published by $o.", "The publisher was $o."}},
-    {kBook, kYear, "first published", "the year in which $s was published",
+    {kBook,
+     kYear,
+     "first published",
+     "the year in which $s was published",
      {"In what year was $s published?", "When was $s first published?"},
-     {"It first appeared in $o.", "The first edition was published in $o."}, 1800, 220},
-    {kMuseum, kPerson, "architect designed", "the architect of $s",
+     {"It first appeared in $o.", "The first edition was published in $o."},
+     1800,
+     220},
+    {kMuseum,
+     kPerson,
+     "architect designed",
+     "the architect of $s",
      {"Who designed $s?", "Who was the architect of $s?"},
      {"The building was designed by $o.", "Its architect was $o."}},
-    {kMuseum, kTown, "town stands", "the town in which $s stands",
+    {kMuseum,
+     kTown,
+     "town stands",
+     "the town in which $s stands",
      {"In which town does $s stand?", "In which town is $s?"},
      {"It stands in the centre of $o.", "It is in the town of $o."}},
-    {kMuseum, kYear, "opened", "the year in which $s was opened",
+    {kMuseum,
+     kYear,
+     "opened",
+     "the year in which $s was opened",
      {"In what year was $s opened?", "When did $s open?"},
-     {"It was opened in $o.", "Its doors opened in $o."}, 1750, 270},
-    {kCompany, kPerson, "founder founded", "the founder of $s",
+     {"It was opened in $o.", "Its doors opened in $o."},
+     1750,
+     270},
+    {kCompany,
+     kPerson,
+     "founder founded",
+     "the founder of $s",
      {"Who founded $s?", "Who was the founder of $s?"},
      {"It was founded by $o.", "Its founder was $o."}},
-    {kCompany, kTown, "head office", "the town in which $s has its head office",
+    {kCompany,
+     kTown,
+     "head office",
+     "the town in which $s has its head office",
      {"In which town does $s have its head office?", "Where is the head office of $s?"},
      {"It has its head office in $o.", "The head office is in $o."}},
-    {kCompany, kYear, "founded", "the year in which $s was founded",
+    {kCompany,
+     kYear,
+     "founded",
+     "the year in which $s was founded",
      {"In what year was $s founded?", "When was $s founded?"},
-     {"The firm was founded in $o.", "It was founded in the year $o."}, 1700, 320},
-    {kPerson, kTown, "birth born town", "the birthplace of $s",
+     {"The firm was founded in $o.", "It was founded in the year $o."},
+     1700,
+     320},
+    {kPerson,
+     kTown,
+     "birth born town",
+     "the birthplace of $s",
      {"In which town was $s born?", "What is the birthplace of $s?"},
      {"The place of birth is $o.", "$s was born in the town of $o."}},
-    {kPerson, kYear, "birth born year", "the year in which $s was born",
+    {kPerson,
+     kYear,
+     "birth born year",
+     "the year in which $s was born",
      {"In what year was $s born?", "When was $s born?"},
-     {"The year of birth is $o.", "$s was born in $o."}, 1650, 340},
-    {kTown, kRiver, "river", "the river on which $s lies",
+     {"The year of birth is $o.", "$s was born in $o."},
+     1650,
+     340},
+    {kTown,
+     kRiver,
+     "river",
+     "the river on which $s lies",
      {"On which river does $s lie?", "Which river flows through $s?"},
      {"It lies on the $o.", "The $o flows through it."}},
-    {kTown, kCountry, "country", "the country in which $s lies",
+    {kTown,
+     kCountry,
+     "country",
+     "the country in which $s lies",
      {"In which country does $s lie?", "In which country is $s?"},
      {"It is in the country of $o.", "It belongs to the country of $o."}},
-    {kTown, kYear, "settled", "the year in which $s was settled",
+    {kTown,
+     kYear,
+     "settled",
+     "the year in which $s was settled",
      {"In what year was $s settled?", "When was $s settled?"},
-     {"It was settled in $o.", "It was first settled in $o."}, 800, 900},
-    {kRiver, kCountry, "rises source country", "the country in which $s rises",
+     {"It was settled in $o.", "It was first settled in $o."},
+     800,
+     900},
+    {kRiver,
+     kCountry,
+     "rises source country",
+     "the country in which $s rises",
      {"In which country does $s rise?", "In which country is the source of $s?"},
      {"It rises in the hills of $o.", "Its source is in $o."}},
-    {kCountry, kTown, "capital", "the capital of $s",
+    {kCountry,
+     kTown,
+     "capital",
+     "the capital of $s",
      {"What is the capital of $s?", "Which town is the capital of $s?"},
      {"The capital is $o.", "Its capital is the town of $o."}},
-    {kCountry, kYear, "independence", "the year in which $s became independent",
+    {kCountry,
+     kYear,
+     "independence",
+     "the year in which $s became independent",
      {"In what year did $s become independent?", "When did $s become independent?"},
-     {"It won its independence in $o.", "Its independence dates from $o."}, 1500, 450},
+     {"It won its independence in $o.", "Its independence dates from $o."},
+     1500,
+     450},
 };
 constexpr int kRelationCount = std::size(kRelations);
 
@@ -95,34 +158,38 @@ constexpr const char* kFillers[7][4] = {
      "Readers often take it for $o.", "It has been translated several times."},
     {"Its collection is smaller than that of $o.", "Guided tours are given on most days.",
      "Some of its paintings came from $o.", "A wing was added later."},
-    {"Its rival is $o.", "It makes tools and household goods.",
-     "It once tried to buy $o.", "Its workers have a brass band."},
+    {"Its rival is $o.", "It makes tools and household goods.", "It once tried to buy $o.",
+     "Its workers have a brass band."},
     {"A friendship with $o lasted for life.", "The letters were edited after some years.",
      "There is no kinship with $o.", "The papers are kept in an archive."},
-    {"It is twinned with $o.", "A fair is held every autumn.",
-     "A road leads from there to $o.", "The old walls can still be seen."},
+    {"It is twinned with $o.", "A fair is held every autumn.", "A road leads from there to $o.",
+     "The old walls can still be seen."},
     {"It is shorter than the $o.", "Trout are caught in its upper part.",
      "A canal joins it to the $o.", "In spring it often floods the meadows."},
     {"It has a treaty of trade with $o.", "Most of it is covered with forest.",
      "Its football team lost to that of $o.", "Wool and timber are sold abroad."},
 };
 
-constexpr const char* kChatterOpenings[] = {"Much has been said of $s.", "A postage stamp shows $s."};
-constexpr const char* kChatter[] = {
-    "One letter mentions $o as well.", "An exhibition showed $o beside it.",
-    "A lecture was followed by one on $o.", "The same journal also wrote about $o.",
-    "Another stamp shows $o.", "The next page is about $o."};
+constexpr const char* kChatterOpenings[] = {"Much has been said of $s.",
+                                            "A postage stamp shows $s."};
+constexpr const char* kChatter[] = {"One letter mentions $o as well.",
+                                    "An exhibition showed $o beside it.",
+                                    "A lecture was followed by one on $o.",
+                                    "The same journal also wrote about $o.",
+                                    "Another stamp shows $o.",
+                                    "The next page is about $o."};
 
 constexpr const char* kOnsets[16] = {"b", "d", "f", "g", "h", "j", "k", "l",
                                      "m", "n", "p", "r", "s", "t", "v", "z"};
 constexpr const char* kVowels[4] = {"a", "e", "i", "o"};
 constexpr const char* kFirstNames[] = {
-    "Ada",   "Anton", "Astrid", "Boris", "Clara",  "Dora",  "Edgar", "Elsa",  "Emil",  "Erik",
-    "Fanny", "Felix", "Greta",  "Hanna", "Hugo",   "Ida",   "Irma",  "Ivan",  "Jakob", "Jonas",
-    "Klara", "Lena",  "Leo",    "Lydia", "Magnus", "Marta", "Max",   "Mila",  "Nora",  "Olga",
-    "Oskar", "Paula", "Peter",  "Rosa",  "Rudolf", "Selma", "Tilda", "Vera",  "Viktor", "Wanda"};
-constexpr const char* kAdjectives[] = {"Silent", "Broken", "Golden", "Hidden", "Last",  "Burning",
-                                       "Frozen", "Hollow", "Crimson", "Distant", "Sleeping", "Lost"};
+    "Ada",   "Anton", "Astrid", "Boris", "Clara",  "Dora",  "Edgar", "Elsa", "Emil",   "Erik",
+    "Fanny", "Felix", "Greta",  "Hanna", "Hugo",   "Ida",   "Irma",  "Ivan", "Jakob",  "Jonas",
+    "Klara", "Lena",  "Leo",    "Lydia", "Magnus", "Marta", "Max",   "Mila", "Nora",   "Olga",
+    "Oskar", "Paula", "Peter",  "Rosa",  "Rudolf", "Selma", "Tilda", "Vera", "Viktor", "Wanda"};
+constexpr const char* kAdjectives[] = {"Silent",  "Broken",  "Golden",   "Hidden",
+                                       "Last",    "Burning", "Frozen",   "Hollow",
+                                       "Crimson", "Distant", "Sleeping", "Lost"};
 constexpr const char* kNouns[] = {"Harbour", "Lantern", "Garden", "Winter", "Mirror", "Orchard",
                                   "Bridge",  "Summer",  "Letter", "Tower",  "Voyage", "Clock"};
 constexpr const char* kMuseums[] = {"Museum", "Gallery", "Collection"};
@@ -176,7 +243,9 @@ World::World(uint64_t seed, Split split, uint32_t passages)
     for (const std::vector<int>& shorter : paths_[hops - 1]) {
       for (int relation = 0; relation < kRelationCount; ++relation) {
         const Relation& next = kRelations[relation];
-        const auto leads_back = [&](int before) { return kRelations[before].subject == next.object; };
+        const auto leads_back = [&](int before) {
+          return kRelations[before].subject == next.object;
+        };
         if (!shorter.empty() && kRelations[shorter.back()].object != next.subject) continue;
         if (std::any_of(shorter.begin(), shorter.end(), leads_back)) continue;
         std::vector<int> path = shorter;
@@ -210,7 +279,8 @@ std::string World::Name(Entity entity) const {
   const uint64_t hash = Draw("name", entity).Next64();
   switch (entity.kind) {
     case kBook:
-      return absl::StrCat("The ", Pick(kAdjectives, hash), " ", Pick(kNouns, hash >> 16), " of ", word);
+      return absl::StrCat("The ", Pick(kAdjectives, hash), " ", Pick(kNouns, hash >> 16), " of ",
+                          word);
     case kMuseum:
       return absl::StrCat(word, " ", Pick(kMuseums, hash));
     case kCompany:
@@ -253,7 +323,8 @@ World::Entity World::EntityOf(uint32_t passage) const {
 World::Entity World::Another(Entity entity, Random& random) const {
   const uint32_t count = counts_[entity.kind];
   if (count < 2) return entity;
-  return {entity.kind, static_cast<uint32_t>((entity.number + 1 + random.Below(count - 1)) % count)};
+  return {entity.kind,
+          static_cast<uint32_t>((entity.number + 1 + random.Below(count - 1)) % count)};
 }
 
 std::string World::Passage(uint32_t number) const {
@@ -261,19 +332,18 @@ std::string World::Passage(uint32_t number) const {
     const Entity entity = EntityOf(number);
     const std::string name = Name(entity);
     Random random = Draw("passage", entity);
-    std::string passage = absl::StrCat(
-        "\"", name, "\"\n", Fill(Pick(kOpenings[entity.kind], random.Next32()), name));
+    std::string passage =
+        absl::StrCat("\"", name, "\"\n", Fill(Pick(kOpenings[entity.kind], random.Next32()), name));
     std::vector<std::string> sentences;
     for (int relation = 0; relation < kRelationCount; ++relation) {
       const Relation& fact = kRelations[relation];
       if (fact.subject != entity.kind) continue;
-      sentences.push_back(Fill(Pick(fact.statements, random.Next32()), name,
-                               Follow(entity, relation).text));
+      sentences.push_back(
+          Fill(Pick(fact.statements, random.Next32()), name, Follow(entity, relation).text));
     }
     const size_t first = random.Below(4);
     for (const size_t filler : {first, (first + 1 + random.Below(3)) % 4}) {
-      sentences.push_back(
-          Fill(kFillers[entity.kind][filler], name, Name(Another(entity, random))));
+      sentences.push_back(Fill(kFillers[entity.kind][filler], name, Name(Another(entity, random))));
     }
     random.Shuffle(sentences);
     for (const std::string& sentence : sentences) absl::StrAppend(&passage, " ", sentence);
@@ -287,8 +357,8 @@ std::string World::Passage(uint32_t number) const {
   std::string passage =
       absl::StrCat("\"", name, "\"\n", Fill(Pick(kChatterOpenings, first >> 8), name));
   for (int i = 0; i < 3; ++i) {
-    const Entity other = i < 2 ? Another(entity, random)
-                               : EntityOf(static_cast<uint32_t>(random.Below(entities_)));
+    const Entity other =
+        i < 2 ? Another(entity, random) : EntityOf(static_cast<uint32_t>(random.Below(entities_)));
     absl::StrAppend(&passage, " ", Fill(Pick(kChatter, first + i), name, Name(other)));
   }
   return passage;

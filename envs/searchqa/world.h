@@ -1,6 +1,6 @@
 // A made-up world to ask about: books, museums, companies, people, towns, rivers and countries with
-// facts that join them, told in passages like an encyclopedia's. Nothing is stored: a number decides
-// every name and every fact.
+// facts that join them, told in passages like an encyclopedia's. Nothing is stored: a number
+// decides every name and every fact.
 #ifndef SOJOURN_ENVS_SEARCHQA_WORLD_H_
 #define SOJOURN_ENVS_SEARCHQA_WORLD_H_
 

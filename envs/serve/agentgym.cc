@@ -157,11 +157,13 @@ class SearchQAServer : public AgentGymServer {
       : library_(std::move(library)) {
     const Parameter env_idx = {Parameter::kInteger, "env_idx"};
     AddGet("/", {}, [](const Arguments&) { return Response{.body = Quote("ok")}; });
-    AddPost("/create", {{Parameter::kInteger, "id"}}, [this](const Arguments& a) { return Create(a); });
+    AddPost("/create", {{Parameter::kInteger, "id"}},
+            [this](const Arguments& a) { return Create(a); });
     AddPost("/step", {env_idx, kAction}, [this](const Arguments& a) { return Step(a); });
     AddGet("/observation", {env_idx}, [this](const Arguments& a) {
       const auto found = games_.find(a.at("env_idx"));
-      return found == games_.end() ? ServerError() : Response{.body = Quote(found->second.Observation())};
+      return found == games_.end() ? ServerError()
+                                   : Response{.body = Quote(found->second.Observation())};
     });
     AddPost("/reset", {env_idx, {Parameter::kInteger, "id", true}},
             [this](const Arguments& a) { return Reset(a); });

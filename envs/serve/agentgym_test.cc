@@ -94,9 +94,11 @@ TEST(SearchQAServer, PlaysAnEpisode) {
   EXPECT_THAT(server->Handle("GET", "/observation?env_idx=1", "").body, HasSubstr(question.text));
   EXPECT_THAT(Post(*server, "/step", R"({"env_idx":1,"action":"<search>town</search>"})"),
               StartsWith(R"({"observation":"<information>Doc 1(Title: \")"));
-  EXPECT_EQ(Post(*server, "/step", R"({"env_idx":1,"action":"<answer>x</answer>"})"),
-            R"({"observation":"Sorry, your answer is incorrect. Please try again.","reward":0.0,"done":false,"info":null})");
-  const std::string answer = R"({"env_idx":1,"action":"<answer>)" + question.answers[0] + "</answer>\"}";
+  EXPECT_EQ(
+      Post(*server, "/step", R"({"env_idx":1,"action":"<answer>x</answer>"})"),
+      R"({"observation":"Sorry, your answer is incorrect. Please try again.","reward":0.0,"done":false,"info":null})");
+  const std::string answer =
+      R"({"env_idx":1,"action":"<answer>)" + question.answers[0] + "</answer>\"}";
   const std::string right =
       R"({"observation":"Congratulations! You have answered the question correctly.","reward":1.0,"done":true,"info":null})";
   EXPECT_EQ(Post(*server, "/step", answer), right);
