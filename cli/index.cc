@@ -163,13 +163,11 @@ void AddIndex(CLI::App& app, Action& action) {
   command->add_option("--seed", a->seed, "of that world")->capture_default_str();
   generate->excludes(check)->excludes(search);
   command->footer(
-      "Lines that hold no passage are named and left out. The old index stays until the new one "
-      "is\n"
-      "whole.\n"
+      "Lines that hold no passage are named and left out. The old index stays until the new one\n"
+      "is whole.\n"
       "Examples:\n"
       "  sojourn index wiki-18.jsonl --out data/searchqa/wiki-18.index\n"
-      "  sojourn index data/searchqa/wiki-18.index --search \"when was the cathedral of Pavia "
-      "begun\"\n"
+      "  sojourn index data/searchqa/wiki-18.index --search \"when was Pavia's cathedral begun\"\n"
       "  sojourn index --generate world --passages 100000");
   command->callback([a, &action] {
     action = [a] {

@@ -12,23 +12,20 @@ namespace sojourn::envs::searchqa {
 namespace {
 
 constexpr char kPrompt[] =
-    "You must reason inside <think>...</think> first. If you do not have enough knowledge, issue a "
-    "<search>...</search> and then STOP. Do not generate <information> or <answer> yet. Wait for "
-    "external input wrapped in <information>...</information>. After receiving information, reason "
-    "again in <think>. If confident, output your final answer in <answer>...</answer>. Do not "
-    "output "
-    "<answer> before receiving <information> unless you are fully confident. If you find no "
-    "further "
-    "external knowledge needed, you can directly provide the answer inside <answer> and </answer>, "
-    "without detailed illustrations. For example, <answer> Beijing </answer>. Follow this process "
-    "every time.\n\n Question: ";
+    "You must reason inside <think>...</think> first. If you do not have enough knowledge, issue "
+    "a <search>...</search> and then STOP. Do not generate <information> or <answer> yet. Wait "
+    "for external input wrapped in <information>...</information>. After receiving information, "
+    "reason again in <think>. If confident, output your final answer in <answer>...</answer>. Do "
+    "not output <answer> before receiving <information> unless you are fully confident. If you "
+    "find no further external knowledge needed, you can directly provide the answer inside "
+    "<answer> and </answer>, without detailed illustrations. For example, <answer> Beijing "
+    "</answer>. Follow this process every time.\n\n Question: ";
 constexpr char kRight[] = "Congratulations! You have answered the question correctly.";
 constexpr char kWrong[] = "Sorry, your answer is incorrect. Please try again.";
 constexpr char kNotUnderstood[] =
     "Your previous action is invalid. If you want to search, you should put the query between "
     "<search> and </search>. If you want to give the final answer, you should put the answer "
-    "between "
-    "<answer> and </answer>. Please try again.";
+    "between <answer> and </answer>. Please try again.";
 
 // At most kMostShownBytes, whole characters.
 std::string_view Cut(std::string_view text) {

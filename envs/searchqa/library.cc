@@ -24,7 +24,7 @@ namespace {
 constexpr Split kSplits[] = {Split::kTrain, Split::kTest};
 constexpr int kTestPeriod = 5;
 
-enum class FileKind { kOther, kQuestions, kCorpus, kIndex };
+enum class FileKind { kOther, kBroken, kQuestions, kCorpus, kIndex };
 
 bool BeginsLikeAnIndex(const std::string& path) {
   char magic[sizeof(kIndexMagic)] = {};
@@ -32,27 +32,41 @@ bool BeginsLikeAnIndex(const std::string& path) {
   return std::memcmp(magic, kIndexMagic, sizeof(magic)) == 0;
 }
 
-// By the first line that is JSON, if it is among the first few.
-FileKind Recognize(const std::string& path) {
+// By the first line that is JSON, if it is among the first few. With none the file is broken, which
+// `fault` tells.
+FileKind Recognize(const std::string& path, std::string* fault) {
   constexpr int kLines = 20;
   if (BeginsLikeAnIndex(path)) return FileKind::kIndex;
   if (!absl::EndsWith(path, ".jsonl")) return FileKind::kOther;
   auto file = LineFile::Open(path);
-  if (!file.ok()) return FileKind::kOther;
+  if (!file.ok()) {
+    *fault = std::string(file.status().message());
+    return FileKind::kBroken;
+  }
+  fault->clear();
   for (std::string_view line; file->number() < kLines && file->Next(&line);) {
+    if (StripSpace(line).empty()) continue;
     const auto object = ParseObject(line);
-    if (!object.ok()) continue;
+    if (!object.ok()) {
+      if (fault->empty()) {
+        *fault = absl::StrCat(path, ":", file->number(), ": ", object.status().message(),
+                              "; the file is left out");
+      }
+      continue;
+    }
     if (FindString(*object, "question") != nullptr) return FileKind::kQuestions;
     const std::string* const contents = FindString(*object, "contents");
     if (contents != nullptr && absl::StartsWith(*contents, "\"")) return FileKind::kCorpus;
     return FileKind::kOther;
   }
-  return FileKind::kOther;
+  if (fault->empty() && !file->status().ok()) *fault = std::string(file->status().message());
+  return fault->empty() ? FileKind::kOther : FileKind::kBroken;
 }
 
 struct Files {
   std::string folder;
   std::vector<std::string> questions, corpora, indexes;
+  std::vector<std::string> faults;  // of files that are not known for what they are
 };
 
 Files FindFiles(const std::string& folder) {
@@ -67,13 +81,23 @@ Files FindFiles(const std::string& folder) {
   }
   std::sort(paths.begin(), paths.end());
   for (std::string& path : paths) {
-    const FileKind kind = Recognize(path);
-    if (kind == FileKind::kQuestions)
-      files.questions.push_back(std::move(path));
-    else if (kind == FileKind::kCorpus)
-      files.corpora.push_back(std::move(path));
-    else if (kind == FileKind::kIndex)
-      files.indexes.push_back(std::move(path));
+    std::string fault;
+    switch (Recognize(path, &fault)) {
+      case FileKind::kQuestions:
+        files.questions.push_back(std::move(path));
+        break;
+      case FileKind::kCorpus:
+        files.corpora.push_back(std::move(path));
+        break;
+      case FileKind::kIndex:
+        files.indexes.push_back(std::move(path));
+        break;
+      case FileKind::kBroken:
+        files.faults.push_back(std::move(fault));
+        break;
+      case FileKind::kOther:
+        break;
+    }
   }
   return files;
 }
@@ -158,6 +182,7 @@ absl::StatusOr<std::shared_ptr<const Library>> Library::Load(const std::string& 
     return absl::NotFoundError(absl::StrCat(folder, ": no such directory"));
   }
   const Files files = FindFiles(folder);
+  report->faults.insert(report->faults.end(), files.faults.begin(), files.faults.end());
   struct Placed {
     Question question;
     std::optional<Split> split;
@@ -177,13 +202,17 @@ absl::StatusOr<std::shared_ptr<const Library>> Library::Load(const std::string& 
     for (Question& question : questions) placed.push_back({std::move(question), split});
   }
   auto passages = LoadPassages(files, report);
-  if (placed.empty()) {
+  const auto missing = [&](std::string_view message) {
     return absl::FailedPreconditionError(
-        absl::StrCat(files.folder,
-                     ": has no questions; expected a file *.jsonl of {\"question\": "
-                     "TEXT, \"answer\": [TEXT, ...]}"));
+        report->faults.empty() ? message
+                               : absl::StrCat(message, "; first fault: ", report->faults.front()));
+  };
+  if (placed.empty()) {
+    return missing(absl::StrCat(files.folder,
+                                ": has no questions; expected a file *.jsonl of {\"question\": "
+                                "TEXT, \"answer\": [TEXT, ...]}"));
   }
-  if (!passages.ok()) return passages.status();
+  if (!passages.ok()) return missing(passages.status().message());
 
   auto library = std::make_shared<Library>();
   library->passages_ = {*passages, *passages};

@@ -15,6 +15,7 @@ namespace sojourn::envs::searchqa {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -105,6 +106,19 @@ TEST_F(LibraryTest, AnIndexIsTakenForTheCorpus) {
   ASSERT_TRUE(other.ok()) << other.status();
   EXPECT_EQ((*other)->passages(Split::kTest)->size(), 2);
   EXPECT_THAT(report_.faults, Contains(HasSubstr("wiki: has ")));
+}
+
+TEST_F(LibraryTest, ABrokenFileIsNamedAndTheOthersLoad) {
+  Write("a.jsonl", "\n[broken\n" + std::string(3000, '\xff'));
+  Write("empty.jsonl", "");
+  Write("questions.jsonl", Questions(0, 9) + "{\"question\": \"cut");
+  Write("corpus.jsonl", corpus_ + "\n{\"contents\": 5}");
+  const auto library = Library::Load(folder_, &report_);
+  ASSERT_TRUE(library.ok()) << library.status();
+  EXPECT_EQ((*library)->passages(Split::kTest)->size(), 2);
+  EXPECT_THAT(report_.faults, ElementsAre(HasSubstr("a.jsonl:2: not JSON"),
+                                          HasSubstr("questions.jsonl:10: not JSON"),
+                                          HasSubstr("corpus.jsonl:3: has no \"contents\"")));
 }
 
 TEST_F(LibraryTest, WhatIsMissingIsSaid) {

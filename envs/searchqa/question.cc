@@ -19,27 +19,59 @@ std::string Text(const json& object, const char* name) {
   return text == nullptr ? "" : *text;
 }
 
-// Each title once, in the order of the facts.
+// A member of the object, or of its "metadata", where FlashRAG keeps what a data set has of its
+// own; null when there is none.
+const json& Find(const json& object, const char* name) {
+  static const json none;
+  const auto own = object.find(name);
+  if (own != object.end()) return *own;
+  const auto metadata = object.find("metadata");
+  if (metadata == object.end() || !metadata->is_object()) return none;
+  const auto inner = metadata->find(name);
+  return inner == metadata->end() ? none : *inner;
+}
+
+// Each title once, in the order of the facts: [[TITLE, SENTENCE], ...] or {"title": [TITLE, ...]}.
 std::vector<std::string> SupportingTitles(const json& facts) {
   std::vector<std::string> titles;
-  for (const json& fact : facts) {
-    if (!fact.is_array() || fact.empty() || !fact[0].is_string()) continue;
-    const auto title = fact[0].get<std::string>();
-    if (std::find(titles.begin(), titles.end(), title) == titles.end()) titles.push_back(title);
+  const auto add = [&](const json& title) {
+    if (!title.is_string()) return;
+    const auto text = title.get<std::string>();
+    if (std::find(titles.begin(), titles.end(), text) == titles.end()) titles.push_back(text);
+  };
+  if (facts.is_array()) {
+    for (const json& fact : facts) {
+      if (fact.is_array() && !fact.empty()) add(fact[0]);
+    }
+  } else if (facts.is_object() && facts.contains("title") && facts["title"].is_array()) {
+    for (const json& title : facts["title"]) add(title);
   }
   return titles;
 }
 
-int HopsOf(const json& object, bool has_facts) {
-  const auto hops = object.find("hops");
-  if (hops != object.end() && hops->is_number_integer()) {
-    return static_cast<int>(std::clamp<int64_t>(hops->get<int64_t>(), 1, kMostHops));
+// Of HotpotQA and 2WikiMultihopQA.
+bool IsMultihopType(const json& type) {
+  if (!type.is_string()) return false;
+  for (const char* const name :
+       {"bridge", "comparison", "bridge_comparison", "compositional", "inference"}) {
+    if (type == name) return true;
+  }
+  return false;
+}
+
+int HopsOf(const json& object) {
+  const json& hops = Find(object, "hops");
+  if (hops.is_number_integer()) {
+    return static_cast<int>(std::clamp<int64_t>(hops.get<int64_t>(), 1, kMostHops));
   }
   const std::string id = Text(object, "id");
   if (id.size() > 4 && absl::ascii_isdigit(id[0]) && id.compare(1, 3, "hop") == 0) {
     return std::clamp(id[0] - '0', 1, kMostHops);
   }
-  return has_facts || !Text(object, "type").empty() ? 2 : 1;
+  const json& parts = Find(object, "question_decomposition");
+  if (parts.is_array()) return std::clamp(static_cast<int>(parts.size()), 1, kMostHops);
+  const bool has_facts = Find(object, "supporting_facts").is_structured();
+  return has_facts || IsMultihopType(Find(object, "type")) ? 2 : 1;
 }
 
 }  // namespace
@@ -52,19 +84,16 @@ absl::StatusOr<Question> ParseQuestion(std::string_view line) {
     return absl::InvalidArgumentError(
         "has no \"question\"; expected {\"question\": TEXT, \"answer\": [TEXT, ...]}");
   }
-  for (const char* const name : {"answer", "answers", "golden_answers"}) {
-    const auto answers = object->find(name);
-    if (answers == object->end()) continue;
-    for (const json& answer : answers->is_array() ? *answers : json::array({*answers})) {
+  for (const char* const name : {"answer", "answers", "golden_answers", "answer_aliases"}) {
+    const json& answers = Find(*object, name);
+    for (const json& answer : answers.is_array() ? answers : json::array({answers})) {
       if (answer.is_string()) question.answers.push_back(answer.get<std::string>());
     }
   }
   if (question.answers.empty()) {
     return absl::InvalidArgumentError("has no \"answer\" that is a text; expected at least one");
   }
-  const auto facts = object->find("supporting_facts");
-  const bool has_facts = facts != object->end() && facts->is_array();
-  question.hops = HopsOf(*object, has_facts);
+  question.hops = HopsOf(*object);
   question.conclusion = Text(*object, "conclusion");
   const auto steps = object->find("steps");
   if (steps != object->end() && steps->is_array()) {
@@ -75,8 +104,8 @@ absl::StatusOr<Question> ParseQuestion(std::string_view line) {
                                 .found = Text(step, "found"),
                                 .thought = Text(step, "thought")});
     }
-  } else if (has_facts) {
-    for (std::string& title : SupportingTitles(*facts)) {
+  } else {
+    for (std::string& title : SupportingTitles(Find(*object, "supporting_facts"))) {
       question.steps.push_back({.query = title, .title = std::move(title)});
     }
   }

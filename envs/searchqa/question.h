@@ -34,10 +34,12 @@ struct Question {
 };
 
 // The question of a line, in the form of NQ-open, {"question": TEXT, "answer": [TEXT, ...]}. The
-// answers may also be one text, and called "answers" or "golden_answers" (Search-R1). The hops are
-// those of "hops"; else what an id like MuSiQue's "3hop1__..." begins with; else 2 where there are
-// HotpotQA's "supporting_facts" (whose titles become steps) or a "type" (2WikiMultihopQA); else 1.
-// "steps" and "conclusion" are our own (QuestionLine). InvalidArgument says what is wrong.
+// answers may also be one text, and called "answers" or "golden_answers" (FlashRAG, Search-R1);
+// MuSiQue's "answer_aliases" count too. The hops are those of "hops"; else what an id like
+// MuSiQue's "3hop1__..." begins with; else the parts of its "question_decomposition"; else 2 where
+// there are HotpotQA's "supporting_facts", whose titles become steps, or a "type" of its or of
+// 2WikiMultihopQA; else 1. What is not there is looked for in "metadata" (FlashRAG). "steps" and
+// "conclusion" are our own (QuestionLine). InvalidArgument says what is wrong.
 absl::StatusOr<Question> ParseQuestion(std::string_view line);
 
 std::string QuestionLine(const Question& question);

@@ -50,6 +50,22 @@ TEST(QuestionTest, OtherFormsOfHopsAndAnswers) {
             1);
 }
 
+TEST(QuestionTest, FlashRagKeepsTheWayInTheMetadata) {
+  const Question hotpot = Parse(
+      R"({"id": "train_0", "question": "q", "golden_answers": ["yes"], "metadata": {"type": "bridge",
+          "supporting_facts": {"title": ["A", "B", "A"], "sent_id": [0, 1, 2]}}})");
+  EXPECT_EQ(hotpot.hops, 2);
+  ASSERT_EQ(hotpot.steps.size(), 2);
+  EXPECT_EQ(hotpot.steps[1].title, "B");
+  const Question musique = Parse(
+      R"({"id": "dev_0", "question": "q", "golden_answers": ["a"], "metadata":
+          {"question_decomposition": [{}, {}, {}], "answer_aliases": ["b"]}})");
+  EXPECT_EQ(musique.hops, 3);
+  EXPECT_THAT(musique.answers, ElementsAre("a", "b"));
+  EXPECT_EQ(Parse(R"({"question": "q", "golden_answers": ["a"], "metadata": {"type": "x"}})").hops,
+            1);
+}
+
 TEST(QuestionTest, IsWrittenAndReadAgain) {
   const Question question{.text = "Who \"wrote\" it?",
                           .answers = {"A", "B\n"},

@@ -40,7 +40,7 @@ TEST(SearchQATest, TheExpertSolvesEveryKindOfTaskInTheTurnLimit) {
   const auto instance = environment->NewInstance();
   for (int hops = 1; hops <= 3; ++hops) {
     for (const Split split : kSplits) {
-      for (int index = 0; index < 300; ++index) {
+      for (int index = 0; index < 2000; ++index) {
         const int turns =
             ExpertTurns(*instance, {split, hops, index}, SearchQASpec().evaluation_turns);
         // One search for each hop; now and then one finds two.
