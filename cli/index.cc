@@ -58,10 +58,24 @@ class Bar {
   int shown_ = -1;
 };
 
-int Build(const Arguments& a) {
-  if (a.out.empty()) {
-    return Fail(absl::InvalidArgumentError("--out: say where the index should go"));
+// An index may replace an index, and nothing else that somebody needs.
+absl::Status CheckOut(const std::string& out) {
+  if (out.empty()) return absl::InvalidArgumentError("--out: say where the index should go");
+  std::error_code error;
+  if (!std::filesystem::exists(out, error)) return absl::OkStatus();
+  if (std::filesystem::is_directory(out, error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--out: ", out, " is a directory; expected the file to write"));
   }
+  if (std::filesystem::file_size(out, error) == 0 || envs::searchqa::BeginsLikeAnIndex(out)) {
+    return absl::OkStatus();
+  }
+  return absl::AlreadyExistsError(absl::StrCat(
+      "--out: ", out, " is there and no passage index; remove it or name another file"));
+}
+
+int Build(const Arguments& a) {
+  if (absl::Status out = CheckOut(a.out); !out.ok()) return Fail(out);
   Faults faults;
   uint32_t passages = 0;
   {
@@ -74,9 +88,11 @@ int Build(const Arguments& a) {
       return Fail(added);
     }
     passages = (*builder)->passages();
-    if (passages == 0 && faults.count > 0) {
+    if (passages == 0) {
       return Fail(absl::InvalidArgumentError(
-          absl::StrCat("no passages; the first fault: ", faults.first.front())));
+          absl::StrCat(a.input, ": no passages; ",
+                       faults.count > 0 ? absl::StrCat("the first fault: ", faults.first.front())
+                                        : "expected lines {\"id\", \"contents\"}")));
     }
     if (absl::Status finished =
             (*builder)->FinishFile([&](double done) { return bar.Show("merging", done); });

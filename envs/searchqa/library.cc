@@ -1,9 +1,7 @@
 #include "envs/searchqa/library.h"
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -25,12 +23,6 @@ constexpr Split kSplits[] = {Split::kTrain, Split::kTest};
 constexpr int kTestPeriod = 5;
 
 enum class FileKind { kOther, kBroken, kQuestions, kCorpus, kIndex };
-
-bool BeginsLikeAnIndex(const std::string& path) {
-  char magic[sizeof(kIndexMagic)] = {};
-  std::ifstream(path, std::ios::binary).read(magic, sizeof(magic));
-  return std::memcmp(magic, kIndexMagic, sizeof(magic)) == 0;
-}
 
 // By the first line that is JSON, if it is among the first few. With none the file is broken, which
 // `fault` tells.

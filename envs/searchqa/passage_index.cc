@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <utility>
 
@@ -239,6 +240,12 @@ std::string_view PassageIndex::Contents(uint32_t passage) const {
   const std::string_view texts = sections_[kTexts];
   if (places[0] > places[1] || places[1] > texts.size()) return "";
   return texts.substr(places[0], places[1] - places[0]);
+}
+
+bool BeginsLikeAnIndex(const std::string& path) {
+  char magic[sizeof(kIndexMagic)] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof(magic));
+  return std::memcmp(magic, kIndexMagic, sizeof(magic)) == 0;
 }
 
 std::string_view TitleLine(std::string_view contents) {

@@ -66,6 +66,9 @@ class PassageIndex {
   std::string_view sections_[kSections];
 };
 
+// Whether a file's first bytes are an index's.
+bool BeginsLikeAnIndex(const std::string& path);
+
 // The first line of a passage's contents, with its quotes, as AgentGym shows it, and what follows.
 std::string_view TitleLine(std::string_view contents);
 std::string_view TextBelow(std::string_view contents);
