@@ -49,6 +49,7 @@ class IndexTest : public ::testing::Test {
 
 TEST_F(IndexTest, AWorldIsWrittenIndexedCheckedAndSearched) {
   EXPECT_EQ(Index({"--generate", "@/world", "--passages", "100", "--questions", "5"}), 0);
+  EXPECT_EQ(Index({"--generate", "@/world", "--passages", "100"}), 1);  // not over it
   EXPECT_EQ(Index({"@/world/corpus.jsonl", "--out", "@/world/index"}), 0);
   EXPECT_EQ(Index({"@/world/corpus.jsonl", "--out", "@/world/index"}), 0);  // again
   EXPECT_EQ(Index({"@/world/index", "--check", "--search", "town"}), 0);

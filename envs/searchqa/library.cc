@@ -268,6 +268,13 @@ absl::Status WriteWorld(const std::string& folder, uint64_t seed, uint32_t passa
   if (error) {
     return absl::ErrnoToStatus(error.value(), absl::StrCat(folder, ": cannot make the folder"));
   }
+  for (const char* const name : {"corpus.jsonl", "train.jsonl", "test.jsonl"}) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    if (std::filesystem::exists(path, error)) {
+      return absl::AlreadyExistsError(
+          absl::StrCat(path, ": is there already; remove it or name another folder"));
+    }
+  }
   auto corpus = Sink::ToFile(folder + "/corpus.jsonl");
   if (!corpus.ok()) return corpus.status();
   int64_t id = 0;

@@ -61,7 +61,7 @@ class Library {
 
 // Writes a seed's worlds as files that Load reads: corpus.jsonl with both splits' passages, and the
 // first `questions` of each number of hops in train.jsonl and test.jsonl. `progress` as the
-// builder's.
+// builder's. AlreadyExists when one of the files is there.
 absl::Status WriteWorld(const std::string& folder, uint64_t seed, uint32_t passages,
                         int64_t questions, const std::function<bool(double)>& progress = nullptr);
 
