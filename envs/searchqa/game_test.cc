@@ -125,17 +125,19 @@ TEST(PlayersTest, TheExpertFollowsTheStepsItCanFind) {
                           "<search>B</search>", "<answer>c</answer>"));
 }
 
-TEST(PlayersTest, TheGoalBlindAnswersWithTitles) {
-  Game game = Cathedral();
+TEST(PlayersTest, TheGoalBlindAnswersWithTheFirstFactAndGoesOn) {
+  Game game = NewGame({"\"Pavia\"\nPavia is a town. Wool is sold. It lies on the Ticino.",
+                       "\"Ticino\"\nIts length is known since 1850. It rises in Switzerland."},
+                      {.text = "In which country is Pavia?", .answers = {"Italy"}});
   std::vector<std::string> actions;
   for (int turn = 0; turn < 6; ++turn) {
     actions.push_back(GoalBlindAdvice(game).action);
     Observe(game, actions.back());
   }
-  EXPECT_THAT(actions, ElementsAre("<search>When was Pavia Cathedral begun?</search>",
-                                   "<answer>Pavia Cathedral</answer>", "<answer>Milan</answer>",
-                                   "<answer>Pavia</answer>", "<search>Pavia Cathedral</search>",
-                                   "<search>Milan</search>"));
+  EXPECT_THAT(actions, ElementsAre("<search>Pavia</search>", "<answer>Ticino</answer>",
+                                   "<search>Ticino</search>", "<answer>1850</answer>",
+                                   "<search>Switzerland</search>",
+                                   "<search>In which country is Pavia?</search>"));  // the expert
 }
 
 TEST(PlayersTest, ValidActionsGrowWithWhatIsSeen) {

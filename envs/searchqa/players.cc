@@ -1,6 +1,7 @@
 #include "envs/searchqa/players.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -33,6 +34,21 @@ bool IsOnlyStopWord(std::string_view name) {
   return IsStopWord(first) && reader.Next().empty();
 }
 
+// The names and years in a passage's text, but for its title, what the question says, and single
+// words that only begin a sentence.
+std::vector<std::string> FindFacts(std::string_view contents, std::string_view question) {
+  const std::string_view title = Title(contents), text = TextBelow(contents);
+  std::vector<std::string> facts;
+  for (std::string& name : FindNames(text)) {
+    const bool begins_sentence =
+        absl::StartsWith(text, name) || absl::StrContains(text, absl::StrCat(". ", name));
+    if (name == title || absl::StrContains(question, name)) continue;
+    if (begins_sentence && !absl::StrContains(name, ' ')) continue;
+    facts.push_back(std::move(name));
+  }
+  return facts;
+}
+
 }  // namespace
 
 Instance::Advice ExpertAdvice(const Game& game) {
@@ -56,17 +72,28 @@ Instance::Advice ExpertAdvice(const Game& game) {
 
 Instance::Advice GoalBlindAdvice(const Game& game) {
   const std::string& question = game.question().text;
-  if (!game.HasSearched(question)) return {"I should look this up.", Search(question)};
-  for (const bool searches : {false, true}) {
-    for (const uint32_t passage : game.shown()) {
-      const std::string_view title = StripSpace(Title(game.passages().Contents(passage)));
-      if (searches && !game.HasSearched(title)) {
-        return {"I should read more about this.", Search(title)};
-      }
-      if (!searches && !game.HasAnswered(title)) {
-        return {"The passage is about this, so it is the answer.", Answer(title)};
-      }
+  const std::vector<std::string> asked = FindNames(question);
+  std::string subject = asked.empty() ? question : asked.front();
+  for (size_t followed = 0; followed < kMostNames; ++followed) {
+    if (!game.HasSearched(subject)) {
+      return {absl::StrCat("I should read about ", subject, "."), Search(subject)};
     }
+    std::optional<uint32_t> found;
+    for (const uint32_t passage : game.shown()) {
+      if (found && Title(game.passages().Contents(*found)) == subject) break;
+      const bool is_its_own = Title(game.passages().Contents(passage)) == subject;
+      if (is_its_own || (!found && followed == 0)) found = passage;
+    }
+    if (!found) break;
+    const std::vector<std::string> facts = FindFacts(game.passages().Contents(*found), question);
+    if (facts.empty()) break;
+    if (!game.HasAnswered(facts.front())) {
+      return {absl::StrCat("The passage tells of ", facts.front(), ", so it is the answer."),
+              Answer(facts.front())};
+    }
+    const auto name = std::find_if_not(facts.begin(), facts.end(), IsYear);
+    if (name == facts.end()) break;
+    subject = *name;
   }
   return ExpertAdvice(game);
 }

@@ -16,8 +16,9 @@ namespace sojourn::envs::searchqa {
 // each at most twice, and then gives the answer, which it knows.
 Instance::Advice ExpertAdvice(const Game& game);
 
-// Takes the titles of what a search for the question finds for the answer, one after another, then
-// searches for those. The expert's advice when there is nothing left.
+// Searches for the first name in the question, takes the first fact that its passage tells for the
+// answer, whatever was asked, and goes on with the next name there. The expert's advice when there
+// is nothing left.
 Instance::Advice GoalBlindAdvice(const Game& game);
 
 // A search for the question, and a search for and an answer with each of the first so many names
