@@ -146,7 +146,8 @@ absl::StatusOr<std::shared_ptr<const PassageIndex>> LoadPassages(const Files& fi
     return absl::FailedPreconditionError(
         absl::StrCat(files.folder,
                      ": has no passages; expected an index that `sojourn index` made, "
-                     "or a corpus *.jsonl of {\"id\", \"contents\"}"));
+                     "or a corpus *.jsonl of {\"id\": ..., \"contents\": "
+                     "\"\\\"TITLE\\\"\\nTEXT\"}"));
   }
   return builder->FinishInMemory();
 }
