@@ -12,8 +12,8 @@
 //
 // All numbers are little-endian. The impact of a term in a passage is BM25's
 //   tf (k1 + 1) / (tf + k1 (1 - b + b length / mean length)),  k1 = 0.9, b = 0.4,
-// which is below k1 + 1 = 1.9, in 255 steps (Robertson and Zaragoza, "The Probabilistic Relevance
-// Framework: BM25 and Beyond", 2009; k1 and b are Anserini's).
+// which is below k1 + 1 = 1.9, in 255 steps and at least one (Robertson and Zaragoza, "The
+// Probabilistic Relevance Framework: BM25 and Beyond", 2009; k1 and b are Anserini's).
 #ifndef SOJOURN_ENVS_SEARCHQA_INDEX_FORMAT_H_
 #define SOJOURN_ENVS_SEARCHQA_INDEX_FORMAT_H_
 

@@ -1,6 +1,7 @@
 #include "envs/searchqa/passage_index.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -49,55 +50,67 @@ class Best {
 // MaxScore (Turtle and Flood, "Query evaluation: strategies and optimizations", 1995) with bounds
 // of blocks (Ding and Suel, "Faster top-k document retrieval using block-max indexes", 2011). Lists
 // are sorted by what they can add at most; those whose sum cannot reach the threshold are only
-// looked up, for passages that the others have brought near enough.
+// looked up, for passages that the others have brought near enough. The others are gone through
+// list by list, a window of passages at a time in which none leaves its block.
 std::vector<PassageIndex::Hit> FindBest(std::vector<PostingCursor>& lists, size_t k) {
   std::sort(lists.begin(), lists.end(), [](const PostingCursor& a, const PostingCursor& b) {
     return a.most_score() < b.most_score();
   });
-  std::vector<uint32_t> sums;  // sums[i]: what lists 0 .. i can add together
+  std::vector<uint32_t> most;  // most[i]: what lists 0 .. i can add together
   for (const PostingCursor& list : lists) {
-    sums.push_back((sums.empty() ? 0 : sums.back()) + list.most_score());
+    most.push_back((most.empty() ? 0 : most.back()) + list.most_score());
   }
   Best best(k);
   size_t needed = 0;  // the first list that is gone through
-  constexpr uint32_t kEnd = PostingCursor::kEnd;
-  uint32_t checked_until = 0;  // passages below it may be good enough, as far as blocks tell
+  constexpr uint32_t kEnd = PostingCursor::kEnd, kWindow = 4096;
+  std::array<uint32_t, kWindow> sums = {};
+  std::array<uint16_t, kWindow + 1> touched;  // one more: it is written before it is known to count
+  std::vector<uint16_t> near;
   while (needed < lists.size()) {
-    uint32_t passage = kEnd;
-    for (size_t i = needed; i < lists.size(); ++i) passage = std::min(passage, lists[i].passage());
-    if (passage == kEnd) break;
-    const uint32_t others = needed > 0 ? sums[needed - 1] : 0;
+    uint32_t first = kEnd;
+    for (size_t i = needed; i < lists.size(); ++i) first = std::min(first, lists[i].passage());
+    if (first == kEnd) break;
+    const uint32_t others = needed > 0 ? most[needed - 1] : 0;
 
-    if (passage >= checked_until) {
-      uint32_t bound = others, last = kEnd - 1;
-      for (size_t i = needed; i < lists.size(); ++i) {
-        if (lists[i].passage() == kEnd) continue;
-        bound += lists[i].block_most_score();
-        last = std::min(last, lists[i].block_last());
-      }
-      last = std::max(last, passage);
-      if (bound <= best.threshold()) {
-        for (size_t i = needed; i < lists.size(); ++i) lists[i].SkipTo(last + 1);
-        continue;
-      }
-      checked_until = last + 1;
-    }
-
-    uint32_t score = 0;
+    uint32_t bound = others, last = kEnd - 1;
     for (size_t i = needed; i < lists.size(); ++i) {
-      if (lists[i].passage() != passage) continue;
-      score += lists[i].score();
-      lists[i].Next();
+      if (lists[i].passage() == kEnd) continue;
+      bound += lists[i].block_most_score();
+      last = std::min(last, lists[i].block_last());
     }
-    for (size_t i = needed; i-- > 0 && score + sums[i] > best.threshold();) {
-      const uint32_t rest = i > 0 ? sums[i - 1] : 0;
-      if (score + rest + lists[i].MostScoreAt(passage) <= best.threshold()) break;
-      lists[i].SkipTo(passage);
-      if (lists[i].passage() == passage) score += lists[i].score();
+    last = std::max(last, first);
+    if (bound <= best.threshold()) {
+      for (size_t i = needed; i < lists.size(); ++i) lists[i].SkipTo(last + 1);
+      continue;
     }
-    if (score <= best.threshold()) continue;
-    best.Add({passage, score});
-    while (needed < lists.size() && sums[needed] <= best.threshold()) ++needed;
+
+    last = std::min(last, first + (kWindow - 1));
+    size_t count = 0;
+    for (size_t i = needed; i < lists.size(); ++i) {
+      if (lists[i].passage() > last) continue;
+      count += lists[i].AddScores(first, last, sums.data(), touched.data() + count);
+    }
+    near.clear();
+    for (size_t i = 0; i < count; ++i) {
+      if (sums[touched[i]] + others > best.threshold()) {
+        near.push_back(touched[i]);
+      } else {
+        sums[touched[i]] = 0;
+      }
+    }
+    std::sort(near.begin(), near.end());
+    for (const uint16_t place : near) {
+      uint32_t score = std::exchange(sums[place], 0);
+      const uint32_t passage = first + place;
+      for (size_t i = needed; i-- > 0 && score + most[i] > best.threshold();) {
+        const uint32_t rest = i > 0 ? most[i - 1] : 0;
+        if (score + rest + lists[i].MostScoreAt(passage) <= best.threshold()) break;
+        lists[i].SkipTo(passage);
+        if (lists[i].passage() == passage) score += lists[i].score();
+      }
+      if (score > best.threshold()) best.Add({passage, score});
+    }
+    while (needed < lists.size() && most[needed] <= best.threshold()) ++needed;
   }
   return best.Take();
 }

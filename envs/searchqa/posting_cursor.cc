@@ -43,9 +43,10 @@ void PostingCursor::Load(uint32_t block) {
     passage += (word >> (bit % 8)) & mask;
     passages_[i] = static_cast<uint32_t>(passage++);
   }
-  damaged_ = passage - 1 != entry.last || entry.last >= passage_count_;
-  if (damaged_) return End();
   impacts_ = reinterpret_cast<const uint8_t*>(data) + packed;
+  damaged_ = passage - 1 != entry.last || entry.last >= passage_count_ ||
+             std::memchr(impacts_, 0, size_) != nullptr;
+  if (damaged_) return End();
   at_ = 0;
   passage_ = passages_[0];
 }

@@ -44,12 +44,26 @@ class PostingCursor {
     return block == block_count_ ? 0 : weight_ * blocks_[block].most_impact;
   }
 
-  void Next() {
-    if (++at_ < size_) {
+  // Adds the scores of the postings up to passage `last`, which must not lie behind the cursor's
+  // block, to sums[passage - first] and goes to the first posting after it. Places whose sum was 0
+  // are written to `touched`, which needs room for one more; returns how many. No score is 0, so no
+  // place is written twice.
+  size_t AddScores(uint32_t first, uint32_t last, uint32_t* sums, uint16_t* touched) {
+    size_t count = 0;
+    uint32_t at = at_;
+    for (; at < size_ && passages_[at] <= last; ++at) {
+      const uint32_t place = passages_[at] - first;
+      touched[count] = static_cast<uint16_t>(place);
+      count += sums[place] == 0;
+      sums[place] += weight_ * impacts_[at];
+    }
+    at_ = at;
+    if (at_ < size_) {
       passage_ = passages_[at_];
     } else {
       Load(block_ + 1);
     }
+    return count;
   }
 
   // To the first posting of `passage` or a later one; does not go back.
