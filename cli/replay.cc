@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "envs/alfworld/episode_replay.h"
 #include "envs/babyai/episode_replay.h"
 #include "envs/babyai/raw_replay.h"
 #include "envs/client_replay.h"
@@ -63,7 +64,7 @@ const char* Name(Format format) {
   return "unknown";
 }
 
-bool IsSkipped(Format format) { return format == Format::kWebShop || format == Format::kAlfWorld; }
+bool IsSkipped(Format format) { return format == Format::kWebShop; }
 
 bool BeginsWith(const json& value, std::string_view prefix) {
   return value.is_string() && absl::StartsWith(value.get_ref<const std::string&>(), prefix);
@@ -105,8 +106,10 @@ Format Recognize(const json& line) {
   return Format::kUnknown;
 }
 
-Differences ReplayLine(Format format, const json& line) {
+Differences ReplayLine(Format format, const json& line, const envs::alfworld::RecordedGames& games) {
   switch (format) {
+    case Format::kAlfWorld:
+      return envs::alfworld::ReplayEpisode(line, games);
     case Format::kBabyAI:
       return envs::babyai::ReplayEpisode(line);
     case Format::kBabyAIRaw:
@@ -136,6 +139,7 @@ struct Line {
 struct File {
   std::vector<Line> lines;
   Format format = Format::kUnknown;  // of the first line that is JSON
+  envs::alfworld::RecordedGames games;  // of ALFWorld's episodes
   std::mutex mutex;
   FileReplay result;  // guarded by `mutex` while threads run
 
@@ -175,14 +179,18 @@ void Load(File& file) {
     const json parsed = ParseLine(line.text);
     if (parsed.is_discarded()) continue;
     file.format = Recognize(parsed);
-    if (file.format != Format::kUnknown) return;
     break;
   }
-  // Some tables are one JSON text over many lines.
-  const json whole = ParseLine(*text);
-  if (whole.is_discarded()) return;
-  file.format = Recognize(whole);
-  file.lines = {{1, *std::move(text)}};
+  if (file.format == Format::kUnknown) {
+    // Some tables are one JSON text over many lines.
+    const json whole = ParseLine(*text);
+    if (whole.is_discarded()) return;
+    file.format = Recognize(whole);
+    file.lines = {{1, *std::move(text)}};
+  }
+  if (file.format == Format::kAlfWorld) {
+    file.games = envs::alfworld::RecordedGames::Beside(file.result.path);
+  }
 }
 
 // WebShop's conversations show what they are only here and there.
@@ -225,7 +233,7 @@ void ReplayLineOf(File& file, const Line& line) {
   if (IsSkipped(format)) return;
   Differences differences = absl::UnknownError("");
   try {
-    differences = ReplayLine(format, parsed);
+    differences = ReplayLine(format, parsed, file.games);
   } catch (const std::exception& error) {  // a field that holds what no recording holds
     differences = absl::InvalidArgumentError(absl::StrCat("a broken line: ", error.what()));
   }

@@ -1,0 +1,712 @@
+#include "envs/alfworld/grammar.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/suggest.h"
+#include "envs/python_text.h"
+
+namespace sojourn::envs::alfworld {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMostBytes = 1 << 20;
+constexpr size_t kMostText = 64 << 10;  // of one answer
+constexpr int kMostWork = 1 << 20;      // facts looked at for one answer
+constexpr int kMostDepth = 16;
+constexpr int kMostChecks = 100'000;
+constexpr size_t kMostVariables = 200;
+constexpr size_t kMostParts = 20'000;
+
+absl::Status Wrong(std::string_view rule, std::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("rule \"", rule, "\": ", what));
+}
+
+struct RawAlternative {
+  std::string condition, text;
+};
+struct RawAction {
+  std::string command, feedback;
+};
+struct RawGrammar {
+  std::map<std::string, std::vector<RawAlternative>, std::less<>> rules;
+  std::map<std::string, RawAction, std::less<>> actions;  // by name in lower case
+};
+
+// The file format around the rules:
+//   grammar :: """{JSON}""";
+//   action NAME { template :: "..."; feedback :: "..."; grammar :: """{JSON}"""; }
+// with comments from # to the end of a line.
+class Document {
+ public:
+  explicit Document(std::string_view text) : text_(text) {}
+
+  absl::StatusOr<RawGrammar> Read() {
+    if (text_.size() > kMostBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a grammar of ", text_.size(), " bytes; at most ", kMostBytes, " are read"));
+    }
+    for (Skip(); at_ < text_.size(); Skip()) {
+      const std::string_view word = Word();
+      absl::Status status = word == "grammar"  ? ReadBlock()
+                            : word == "action" ? ReadAction()
+                                               : Fail("expected \"grammar\" or \"action\"");
+      if (!status.ok()) return status;
+    }
+    return std::move(raw_);
+  }
+
+ private:
+  absl::Status Fail(std::string_view what) const {
+    const auto line = 1 + std::count(text_.begin(), text_.begin() + std::min(at_, text_.size()), '\n');
+    return absl::InvalidArgumentError(absl::StrCat("line ", line, ": ", what));
+  }
+
+  void Skip() {
+    for (; at_ < text_.size(); ++at_) {
+      if (text_[at_] == '#') {
+        at_ = std::min(text_.find('\n', at_), text_.size() - 1);
+      } else if (!absl::ascii_isspace(text_[at_])) {
+        return;
+      }
+    }
+  }
+
+  std::string_view Word() {
+    Skip();
+    const size_t begin = at_;
+    while (at_ < text_.size() && (absl::ascii_isalnum(text_[at_]) || text_[at_] == '_' ||
+                                  text_[at_] == '/' || text_[at_] == '-')) {
+      ++at_;
+    }
+    return text_.substr(begin, at_ - begin);
+  }
+
+  bool Take(std::string_view token) {
+    Skip();
+    if (!absl::StartsWith(text_.substr(std::min(at_, text_.size())), token)) return false;
+    at_ += token.size();
+    return true;
+  }
+
+  // What stands between two quotes of this kind, after "::" and before ";".
+  absl::StatusOr<std::string_view> Quoted(std::string_view quote) {
+    if (!Take("::") || !Take(quote)) return Fail(absl::StrCat("expected :: ", quote, "..."));
+    const size_t end = text_.find(quote, at_);
+    if (end == std::string_view::npos) return Fail("a text that has no end");
+    const std::string_view text = text_.substr(at_, end - at_);
+    at_ = end + quote.size();
+    if (!Take(";")) return Fail("expected \";\"");
+    return text;
+  }
+
+  absl::Status ReadBlock() {
+    const auto block = Quoted("\"\"\"");
+    if (!block.ok()) return block.status();
+    // Lines that begin with # are comments in an action's rules.
+    std::vector<std::string_view> lines;
+    for (const std::string_view line : absl::StrSplit(*block, '\n')) {
+      if (!absl::StartsWith(absl::StripLeadingAsciiWhitespace(line), "#")) lines.push_back(line);
+    }
+    const json rules = json::parse(absl::StrJoin(lines, "\n"), nullptr, false);
+    if (!rules.is_object()) return Fail("the rules that end here are no JSON object");
+    for (const auto& [name, alternatives] : rules.items()) {
+      std::vector<RawAlternative> rule;
+      if (!alternatives.is_array()) return Wrong(name, "no list of alternatives");
+      for (const json& alternative : alternatives) {
+        const json text = alternative.is_object() ? alternative.value("rhs", json()) : json();
+        const json condition =
+            alternative.is_object() ? alternative.value("condition", json("")) : json();
+        if (!text.is_string() || !condition.is_string()) {
+          return Wrong(name, R"(expected alternatives {"condition": TEXT, "rhs": TEXT})");
+        }
+        rule.push_back({condition.get<std::string>(), text.get<std::string>()});
+      }
+      raw_.rules[name] = std::move(rule);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadAction() {
+    const std::string name = absl::AsciiStrToLower(Word());
+    if (name.empty() || !Take("{")) return Fail("expected: action NAME {");
+    RawAction action;
+    while (!Take("}")) {
+      const std::string_view what = Word();
+      if (what == "grammar") {
+        absl::Status status = ReadBlock();
+        if (!status.ok()) return status;
+        continue;
+      }
+      if (what != "template" && what != "feedback") {
+        return Fail(absl::StrCat("action ", name, ": expected template, feedback or grammar"));
+      }
+      const auto text = Quoted("\"");
+      if (!text.ok()) return text.status();
+      (what == "template" ? action.command : action.feedback) = std::string(*text);
+    }
+    raw_.actions[name] = std::move(action);
+    return absl::OkStatus();
+  }
+
+  const std::string_view text_;
+  size_t at_ = 0;
+  RawGrammar raw_;
+};
+
+bool EndsLiteral(char c) { return std::string_view(";|\"<>[]#{}").find(c) != std::string_view::npos; }
+
+// What the original's parser leaves out before a text begins at `at`: tabs, and at the begin of a
+// line white space and comments.
+size_t SkipIgnored(std::string_view text, size_t at) {
+  while (at < text.size()) {
+    const size_t begin = at;
+    while (at < text.size() && text[at] == '\t') ++at;
+    if (at == 0 || text[at - 1] == '\n') {
+      if (absl::StartsWith(text.substr(at), "//")) {
+        at = std::min(text.find('\n', at), text.size());
+        if (at < text.size()) ++at;
+      } else {
+        while (const size_t space = LeadingSpace(text.substr(at))) at += space;
+      }
+    }
+    if (at == begin) break;
+  }
+  return at;
+}
+
+constexpr std::string_view kTaskRule = "task";
+
+}  // namespace
+
+const VerbForm& FormOf(Verb verb) {
+  constexpr Parameter a = {"a", Type::kAgent}, l = {"l", Type::kLocation},
+                      r = {"r", Type::kReceptacle}, o = {"o", Type::kObject};
+  static const auto* const forms = new std::array<VerbForm, kVerbs>{{
+      {"look", {a, l}},
+      {"inventory", {a}},
+      {"help", {a}},
+      {"examineReceptacle", {a, r}},
+      {"examineObject", {a, o}},
+      {"GotoLocation", {a, {"lstart", Type::kLocation}, {"lend", Type::kLocation}, r}},
+      {"OpenObject", {a, l, r}},
+      {"CloseObject", {a, l, r}},
+      {"PickupObject", {a, l, o, r}},
+      {"PutObject", {a, l, o, r, {"ot", Type::kObjectType}, {"rt", Type::kReceptacleType}}},
+      {"CleanObject", {a, l, r, o}},
+      {"HeatObject", {a, l, r, o}},
+      {"CoolObject", {a, l, r, o}},
+      {"ToggleObject", {a, l, o, r}},
+      {"SliceObject", {a, l, {"co", Type::kObject}, {"ko", Type::kObject}}},
+  }};
+  return (*forms)[static_cast<int>(verb)];
+}
+
+// --- from text to parts ---------------------------------------------------------------------------
+
+class GrammarCompiler {
+ public:
+  explicit GrammarCompiler(RawGrammar raw) : raw_(std::move(raw)) {}
+
+  absl::StatusOr<std::shared_ptr<const Grammar>> Compile(const Rules& rules) {
+    grammar_->has_help_ = rules.has_help;
+    absl::Status status = Text("intro", "#intro#", &grammar_->intro_);
+    for (int i = 0; i < kVerbs && status.ok(); ++i) {
+      const auto verb = static_cast<Verb>(i);
+      if (verb != Verb::kHelp || rules.has_help) status = CompileVerb(verb);
+    }
+    // Rules that those refer to are found while they are compiled.
+    for (size_t next = 0; next < wanted_.size() && status.ok(); ++next) {
+      status = CompileRule(wanted_[next]);
+    }
+    if (status.ok()) status = CheckAll();
+    if (!status.ok()) return status;
+    return std::move(grammar_);
+  }
+
+ private:
+  using Part = Grammar::Part;
+
+  absl::Status CompileVerb(Verb verb) {
+    const VerbForm& form = FormOf(verb);
+    const int i = static_cast<int>(verb);
+    const auto action = raw_.actions.find(absl::AsciiStrToLower(form.action));
+    if (action == raw_.actions.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("there is no action ", form.action));
+    }
+    for (const Parameter& parameter : form.parameters) {
+      grammar_->parameters_[i].push_back(
+          static_cast<uint8_t>(VariableOf(parameter.name, parameter.type)));
+    }
+    absl::Status status =
+        Text(absl::StrCat(form.action, ", template"), action->second.command, &grammar_->commands_[i]);
+    if (!status.ok()) return status;
+    return Text(absl::StrCat(form.action, ", feedback"), action->second.feedback,
+                &grammar_->feedback_[i]);
+  }
+
+  int NameOf(std::string_view name) {
+    const auto found = std::find(names_.begin(), names_.end(), name);
+    if (found != names_.end()) return static_cast<int>(found - names_.begin());
+    names_.emplace_back(name);
+    return static_cast<int>(names_.size()) - 1;
+  }
+
+  int VariableOf(std::string_view name, Type type) {
+    auto& variables = grammar_->variables_;
+    const int id = NameOf(name);
+    for (size_t i = 0; i < variables.size(); ++i) {
+      if (variables[i].name == id && variables[i].type == type) return static_cast<int>(i);
+    }
+    variables.push_back({id, type});
+    return static_cast<int>(variables.size()) - 1;
+  }
+
+  int RuleOf(std::string_view name) {
+    const auto found = std::find(wanted_.begin(), wanted_.end(), name);
+    if (found != wanted_.end()) return static_cast<int>(found - wanted_.begin());
+    wanted_.emplace_back(name);
+    return static_cast<int>(wanted_.size()) - 1;
+  }
+
+  absl::Status CompileRule(const std::string name) {
+    const auto raw = raw_.rules.find(name);
+    Grammar::Rule rule;
+    if (raw == raw_.rules.end() || raw->second.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("there is no rule \"", name, "\""));
+    }
+    for (const RawAlternative& alternative : raw->second) {
+      Grammar::Alternative& made = rule.emplace_back();
+      if (!absl::StripAsciiWhitespace(alternative.condition).empty()) {
+        absl::Status status = ReadCondition(name, alternative.condition, &made.condition);
+        if (!status.ok()) return status;
+      }
+      absl::Status status = Text(name, alternative.text, &made.parts);
+      if (!status.ok()) return status;
+    }
+    const Grammar::Condition& last = rule.back().condition;
+    if (!last.atoms.empty() || last.never) {
+      return Wrong(name, "its last alternative has a condition, so that there may be no text");
+    }
+    grammar_->rules_.push_back(std::move(rule));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadCondition(std::string_view rule, std::string_view text,
+                             Grammar::Condition* condition) {
+    for (const std::string_view raw : absl::StrSplit(text, '&')) {
+      const std::string_view atom = absl::StripAsciiWhitespace(raw);
+      const size_t open = atom.find('(');
+      if (open == std::string_view::npos || atom.back() != ')') {
+        return Wrong(rule, absl::StrCat("condition \"", text, "\": expected predicate(x:type)"));
+      }
+      std::string_view name = absl::StripAsciiWhitespace(atom.substr(0, open));
+      Grammar::Atom made;
+      made.denied = absl::StartsWith(name, "not_");
+      if (made.denied) name.remove_prefix(4);
+      const std::optional<Predicate> predicate =
+          absl::AsciiStrToLower(name) == name ? FindPredicate(name) : std::nullopt;
+      if (!predicate.has_value()) {
+        std::vector<std::string> known;
+        for (int i = 0; i < kPredicates; ++i) {
+          known.push_back(absl::AsciiStrToLower(FormOf(static_cast<Predicate>(i)).name));
+        }
+        return Wrong(rule, absl::StrCat("nothing is known of the predicate \"", name, "\"",
+                                        Suggest(name, known)));
+      }
+      made.predicate = *predicate;
+      const std::vector<Type>& types = FormOf(*predicate).arguments;
+      const std::vector<std::string_view> arguments =
+          absl::StrSplit(atom.substr(open + 1, atom.size() - open - 2), ',');
+      if (arguments.size() != types.size()) {
+        return Wrong(rule, absl::StrCat(name, " takes ", types.size(), " arguments"));
+      }
+      for (size_t i = 0; i < types.size(); ++i) {
+        const std::pair<std::string_view, std::string_view> parts =
+            absl::StrSplit(arguments[i], absl::MaxSplits(':', 1));
+        const std::string_view variable = absl::StripAsciiWhitespace(parts.first);
+        const std::optional<Type> type = FindType(absl::StripAsciiWhitespace(parts.second));
+        if (variable.empty() || !type.has_value()) {
+          return Wrong(rule, absl::StrCat("\"", arguments[i], "\" is no name:type"));
+        }
+        // Every type is an object too.
+        if (*type != types[i] && *type != Type::kObject) condition->never = true;
+        const int index = VariableOf(variable, *type);
+        if (index >= static_cast<int>(kMostVariables)) return Wrong(rule, "too many variables");
+        made.variables.push_back(static_cast<uint8_t>(index));
+      }
+      condition->atoms.push_back(std::move(made));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Text(std::string_view rule, std::string_view text, Grammar::Parts* parts) {
+    for (size_t at = 0;;) {
+      at = SkipIgnored(text, at);
+      if (at >= text.size()) return absl::OkStatus();
+      if (++parts_ > kMostParts) return Wrong(rule, "too long");
+      const char c = text[at];
+      if (c == '#') {
+        const size_t end = text.find('#', at + 1);
+        if (end == std::string_view::npos) return Wrong(rule, "a # without its end");
+        parts->push_back(Reference(text.substr(at + 1, end - at - 1)));
+        at = end + 1;
+      } else if (c == '{' || c == '[') {
+        const size_t open = at + (c == '[' ? 1 : 0);
+        const size_t end = text.find('}', at);
+        if (end == std::string_view::npos || open >= text.size() || text[open] != '{' ||
+            (c == '[' && (end + 1 >= text.size() || text[end + 1] != ']'))) {
+          return Wrong(rule, "brackets that do not close; expected {...} or [{...}]");
+        }
+        absl::Status status =
+            Braces(rule, text.substr(open + 1, end - open - 1), c == '[', parts);
+        if (!status.ok()) return status;
+        at = end + (c == '[' ? 2 : 1);
+      } else {
+        const bool is_quoted = c == '"';
+        if (is_quoted) ++at;
+        const size_t begin = at;
+        while (at < text.size() && !EndsLiteral(text[at])) ++at;
+        if (is_quoted && (at >= text.size() || text[at] != '"')) return absl::OkStatus();
+        if (at == begin && !is_quoted) return absl::OkStatus();  // the original stops here
+        parts->push_back({.text = std::string(text.substr(begin, at - begin))});
+        if (is_quoted) ++at;
+      }
+    }
+  }
+
+  Part Reference(std::string_view rule) {
+    if (rule == kTaskRule) return {.kind = Part::kTask};
+    return {.kind = Part::kRule, .index = RuleOf(rule)};
+  }
+
+  // The inside of {...}: "expression", or "expression | condition".
+  absl::Status Braces(std::string_view rule, std::string_view text, bool is_list,
+                      Grammar::Parts* parts) {
+    const std::pair<std::string_view, std::string_view> halves =
+        absl::StrSplit(text, absl::MaxSplits('|', 1));
+    const bool has_condition = halves.first.size() != text.size();
+    Part each{.kind = is_list ? Part::kList : Part::kEach};
+    absl::Status status = Expression(rule, absl::StripAsciiWhitespace(halves.first), &each.item);
+    if (!status.ok()) return status;
+    if (has_condition) {
+      status = ReadCondition(rule, halves.second, &each.condition);
+      if (!status.ok()) return status;
+    }
+    if (is_list) {
+      grammar_->empty_ = RuleOf("list_empty");
+      grammar_->separator_ = RuleOf("list_separator");
+      grammar_->last_separator_ = RuleOf("list_last_separator");
+    }
+    if (!is_list && !has_condition) {
+      std::move(each.item.begin(), each.item.end(), std::back_inserter(*parts));
+    } else {
+      parts->push_back(std::move(each));
+    }
+    return absl::OkStatus();
+  }
+
+  // "#rule#", or terms with + between them: 'text', x, x.name, x.indefinite, x.definite, and
+  // "x.name or x.id", where there is always a name.
+  absl::Status Expression(std::string_view rule, std::string_view text, Grammar::Parts* parts) {
+    if (text.size() > 2 && text.front() == '#' && text.back() == '#') {
+      parts->push_back(Reference(text.substr(1, text.size() - 2)));
+      return absl::OkStatus();
+    }
+    for (std::string_view term : absl::StrSplit(text, '+')) {
+      term = absl::StripAsciiWhitespace(term);
+      if (term.size() >= 2 && term.front() == '\'' && term.back() == '\'') {
+        const std::string_view inside = term.substr(1, term.size() - 2);
+        if (inside.find_first_of("'\\") != std::string_view::npos) {
+          return Wrong(rule, absl::StrCat("expression ", term, " is not understood"));
+        }
+        parts->push_back({.text = std::string(inside)});
+        continue;
+      }
+      const std::string_view first = term.substr(0, std::min(term.find(" or "), term.size()));
+      const std::pair<std::string_view, std::string_view> halves =
+          absl::StrSplit(first, absl::MaxSplits('.', 1));
+      const std::string_view name = halves.first, attribute = halves.second;
+      const bool is_name =
+          !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+            return absl::ascii_isalnum(c) || c == '_';
+          });
+      if (!is_name || (first.size() < term.size() && attribute != "name")) {
+        return Wrong(rule, absl::StrCat("expression \"", term, "\" is not understood"));
+      }
+      if (attribute == "name" || first == name) {
+        parts->push_back({.kind = Part::kName, .index = NameOf(name)});
+      } else if (attribute == "indefinite") {
+        parts->push_back({.text = "a"});
+      } else if (attribute == "definite") {
+        parts->push_back({.text = "the"});
+      } else {
+        return Wrong(rule, absl::StrCat("\"", term, "\": nothing is known but name, indefinite "
+                                        "and definite"));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // That no text of any state needs what is not there: goes through all rules from every verb.
+  absl::Status CheckAll() {
+    std::set<int> known;
+    absl::Status status = Check("intro", grammar_->intro_, known, 0);
+    for (int i = 0; i < kVerbs && status.ok(); ++i) {
+      known.clear();
+      for (const uint8_t variable : grammar_->parameters_[i]) {
+        known.insert(grammar_->variables_[variable].name);
+      }
+      const std::string_view name = FormOf(static_cast<Verb>(i)).action;
+      status = Check(name, grammar_->commands_[i], known, 0);
+      if (status.ok()) status = Check(name, grammar_->feedback_[i], known, 0);
+    }
+    return status;
+  }
+
+  absl::Status Check(std::string_view rule, const Grammar::Parts& parts, const std::set<int>& known,
+                     int depth) {
+    if (depth > kMostDepth || ++checks_ > kMostChecks) {
+      return Wrong(rule, "rules refer to each other without end");
+    }
+    for (const Part& part : parts) {
+      absl::Status status;
+      if (part.kind == Part::kName && !known.contains(part.index)) {
+        return Wrong(rule, absl::StrCat("nothing is called \"", names_[part.index], "\" here"));
+      }
+      if (part.kind == Part::kRule) status = CheckRule(part.index, known, depth + 1);
+      if (part.kind == Part::kEach || part.kind == Part::kList) {
+        std::set<int> more = known;
+        for (const Grammar::Atom& atom : part.condition.atoms) {
+          for (const uint8_t variable : atom.variables) {
+            more.insert(grammar_->variables_[variable].name);
+          }
+        }
+        status = Check(rule, part.item, more, depth + 1);
+        if (status.ok() && part.kind == Part::kList) {
+          for (const int used :
+               {grammar_->empty_, grammar_->separator_, grammar_->last_separator_}) {
+            if (status.ok()) status = CheckRule(used, known, depth + 1);
+          }
+        }
+      }
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckRule(int rule, const std::set<int>& known, int depth) {
+    for (const Grammar::Alternative& alternative : grammar_->rules_[rule]) {
+      absl::Status status = Check(wanted_[rule], alternative.parts, known, depth);
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+  const RawGrammar raw_;
+  std::shared_ptr<Grammar> grammar_ = std::make_shared<Grammar>();
+  std::vector<std::string> names_;   // of variables
+  std::vector<std::string> wanted_;  // rules, by index
+  size_t parts_ = 0;
+  int checks_ = 0;
+};
+
+absl::StatusOr<std::shared_ptr<const Grammar>> Grammar::Parse(std::string_view text,
+                                                              const Rules& rules) {
+  auto raw = Document(text).Read();
+  if (!raw.ok()) return raw.status();
+  return GrammarCompiler(*std::move(raw)).Compile(rules);
+}
+
+absl::StatusOr<std::pair<std::string, std::string>> Grammar::SplitTask(std::string_view text) {
+  const auto fail = [] {
+    return absl::InvalidArgumentError(
+        R"(the grammar has no rule "task" of the form "task": [{"rhs": "..."}])");
+  };
+  size_t at = text.find("\"task\"");
+  if (at == std::string_view::npos) return fail();
+  at += 6;
+  for (const std::string_view token : {":", "[", "{", "\"rhs\"", ":"}) {
+    at = std::min(text.find_first_not_of(" \t\r\n", at), text.size());
+    if (!absl::StartsWith(text.substr(at), token)) return fail();
+    at += token.size();
+  }
+  at = std::min(text.find_first_not_of(" \t\r\n", at), text.size());
+  if (at >= text.size() || text[at] != '"') return fail();
+  size_t end = at + 1;
+  while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+  if (end >= text.size()) return fail();
+  const json sentence = json::parse(text.substr(at, end + 1 - at), nullptr, false);
+  if (!sentence.is_string()) return fail();
+  const auto whole = sentence.get<std::string>();
+  const size_t begin = SkipIgnored(whole, 0);
+  size_t stop = begin;
+  while (stop < whole.size() && !EndsLiteral(whole[stop])) ++stop;
+  if (stop < whole.size() && std::string_view("[#{\"").find(whole[stop]) != std::string_view::npos) {
+    return absl::InvalidArgumentError("the task sentence is not plain text");
+  }
+  return std::make_pair(absl::StrCat(text.substr(0, at + 1), text.substr(end)),
+                        whole.substr(begin, stop - begin));
+}
+
+// --- from parts to words --------------------------------------------------------------------------
+
+class GrammarTeller {
+ public:
+  GrammarTeller(const Grammar& grammar, const Telling& telling)
+      : grammar_(grammar), telling_(telling) {}
+
+  std::string Tell(const Grammar::Parts& parts, const std::vector<uint8_t>& parameters,
+                   const Arguments& arguments) {
+    for (size_t i = 0; i < parameters.size() && i < arguments.size(); ++i) {
+      bound_.push_back({parameters[i], arguments[i]});
+    }
+    TellParts(parts);
+    return std::move(text_);
+  }
+
+ private:
+  struct Bound {
+    uint8_t variable;
+    Entity entity;
+  };
+  using Bindings = absl::InlinedVector<Bound, 10>;
+
+  bool IsTooMuch() const { return work_ > kMostWork || text_.size() > kMostText; }
+
+  void TellParts(const Grammar::Parts& parts) {
+    for (const Grammar::Part& part : parts) {
+      if (IsTooMuch()) return;
+      switch (part.kind) {
+        case Grammar::Part::kText:
+          text_ += part.text;
+          break;
+        case Grammar::Part::kTask:
+          text_ += telling_.task;
+          break;
+        case Grammar::Part::kName:
+          TellName(part.index);
+          break;
+        case Grammar::Part::kRule:
+          TellRule(part.index);
+          break;
+        case Grammar::Part::kEach:
+        case Grammar::Part::kList:
+          TellEach(part);
+          break;
+      }
+    }
+  }
+
+  // The last thing that got this name.
+  void TellName(int name) {
+    for (size_t i = bound_.size(); i-- > 0;) {
+      if (grammar_.variables_[bound_[i].variable].name != name) continue;
+      text_ += telling_.names[bound_[i].entity];
+      return;
+    }
+  }
+
+  void TellRule(int rule) {
+    for (const Grammar::Alternative& alternative : grammar_.rules_[rule]) {
+      const size_t size = bound_.size();
+      const bool holds = !ForEachMatch(alternative.condition, 0, [] { return false; });
+      bound_.resize(size);
+      if (!holds) continue;
+      TellParts(alternative.parts);
+      return;
+    }
+  }
+
+  void TellEach(const Grammar::Part& part) {
+    const size_t size = bound_.size();
+    std::vector<Bindings> matches;
+    ForEachMatch(part.condition, 0, [&] {
+      matches.push_back(bound_);
+      return !IsTooMuch();
+    });
+    bound_.resize(size);
+    const bool is_list = part.kind == Grammar::Part::kList;
+    if (is_list && matches.empty()) TellRule(grammar_.empty_);
+    for (size_t i = 0; i < matches.size(); ++i) {
+      if (is_list && i > 0) {
+        TellRule(i + 1 == matches.size() ? grammar_.last_separator_ : grammar_.separator_);
+      }
+      bound_.swap(matches[i]);
+      TellParts(part.item);
+      bound_.swap(matches[i]);
+    }
+  }
+
+  // Calls `found` with the variables bound for every match, in the order of the facts; false when it
+  // did, and stopped the search.
+  template <typename Found>
+  bool ForEachMatch(const Grammar::Condition& condition, size_t next, const Found& found) {
+    if (condition.never) return true;
+    if (next == condition.atoms.size()) return found();
+    const Grammar::Atom& atom = condition.atoms[next];
+    const Relation& relation = atom.denied ? telling_.world.Denied(atom.predicate)
+                                           : telling_.world[atom.predicate];
+    const Entity first = EntityOf(atom.variables[0]);
+    const absl::Span<const Fact> facts = first == kNobody ? relation.all() : relation.Of(first);
+    const size_t size = bound_.size();
+    for (const Fact& fact : facts) {
+      if (++work_ > kMostWork) return false;
+      if (Bind(atom.variables[0], fact.a) &&
+          (atom.variables.size() < 2 || Bind(atom.variables[1], fact.b)) &&
+          !ForEachMatch(condition, next + 1, found)) {
+        return false;
+      }
+      bound_.resize(size);
+    }
+    return true;
+  }
+
+  Entity EntityOf(uint8_t variable) const {
+    for (const Bound& bound : bound_) {
+      if (bound.variable == variable) return bound.entity;
+    }
+    return kNobody;
+  }
+
+  // Different variables are different things.
+  bool Bind(uint8_t variable, Entity entity) {
+    const Entity known = EntityOf(variable);
+    if (known != kNobody) return known == entity;
+    for (const Bound& bound : bound_) {
+      if (bound.entity == entity) return false;
+    }
+    bound_.push_back({variable, entity});
+    return true;
+  }
+
+  const Grammar& grammar_;
+  const Telling& telling_;
+  Bindings bound_;
+  std::string text_;
+  int work_ = 0;
+};
+
+std::string Grammar::Command(Verb verb, const Arguments& arguments, const Telling& telling) const {
+  const int i = static_cast<int>(verb);
+  return GrammarTeller(*this, telling).Tell(commands_[i], parameters_[i], arguments);
+}
+
+std::string Grammar::Feedback(Verb verb, const Arguments& arguments, const Telling& telling) const {
+  const int i = static_cast<int>(verb);
+  return GrammarTeller(*this, telling).Tell(feedback_[i], parameters_[i], arguments);
+}
+
+std::string Grammar::Intro(const Telling& telling) const {
+  return GrammarTeller(*this, telling).Tell(intro_, {}, {});
+}
+
+}  // namespace sojourn::envs::alfworld
