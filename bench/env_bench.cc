@@ -280,6 +280,7 @@ int main(int argc, char** argv) {
   for (const char* level : envs::kLevels)
     envs::Print(envs::Primitives(level, seeds, passes), as_json);
   if (only_primitives) return 0;
+  envs::Print(envs::TextPlay("alfworld", {}, "alfworld", passes), as_json);
   envs::Print(envs::TextPlay("babyai", {}, "babyai text", passes), as_json);
   envs::Print(envs::TextPlay("searchqa", {}, "searchqa", passes), as_json);
   envs::Print(envs::TextPlay("textcraft", {}, "textcraft", passes), as_json);

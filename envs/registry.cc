@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/suggest.h"
+#include "envs/alfworld/alfworld.h"
 #include "envs/babyai/babyai.h"
 #include "envs/environment.h"
 #include "envs/searchqa/searchqa.h"
@@ -19,6 +20,7 @@ struct Entry {
 };
 
 constexpr Entry kEntries[] = {
+    {AlfWorldSpec, MakeAlfWorld, CheckAlfWorldData},
     {BabyAISpec, MakeBabyAI, nullptr},
     {SearchQASpec, MakeSearchQA, CheckSearchQAData},
     {TextCraftSpec, MakeTextCraft, nullptr},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -183,6 +184,17 @@ size_t SkipIgnored(std::string_view text, size_t at) {
   return at;
 }
 
+// The plain text, bare or in quotes, that begins at `at`; none where the original's parser stops.
+std::optional<std::string_view> ReadLiteral(std::string_view text, size_t* at) {
+  const bool is_quoted = text[*at] == '"';
+  const size_t begin = *at + (is_quoted ? 1 : 0);
+  size_t end = begin;
+  while (end < text.size() && !EndsLiteral(text[end])) ++end;
+  if (is_quoted ? end == text.size() || text[end] != '"' : end == begin) return std::nullopt;
+  *at = end + (is_quoted ? 1 : 0);
+  return text.substr(begin, end - begin);
+}
+
 constexpr std::string_view kTaskRule = "task";
 
 }  // namespace
@@ -356,29 +368,24 @@ class GrammarCompiler {
       const char c = text[at];
       if (c == '#') {
         const size_t end = text.find('#', at + 1);
-        if (end == std::string_view::npos) return Wrong(rule, "a # without its end");
+        if (end == std::string_view::npos) return absl::OkStatus();
         parts->push_back(Reference(text.substr(at + 1, end - at - 1)));
         at = end + 1;
       } else if (c == '{' || c == '[') {
         const size_t open = at + (c == '[' ? 1 : 0);
         const size_t end = text.find('}', at);
-        if (end == std::string_view::npos || open >= text.size() || text[open] != '{' ||
-            (c == '[' && (end + 1 >= text.size() || text[end + 1] != ']'))) {
-          return Wrong(rule, "brackets that do not close; expected {...} or [{...}]");
+        if (end == std::string_view::npos || text[open] != '{' ||
+            (c == '[' && text.substr(end + 1, 1) != "]")) {
+          return absl::OkStatus();
         }
         absl::Status status =
             Braces(rule, text.substr(open + 1, end - open - 1), c == '[', parts);
         if (!status.ok()) return status;
         at = end + (c == '[' ? 2 : 1);
       } else {
-        const bool is_quoted = c == '"';
-        if (is_quoted) ++at;
-        const size_t begin = at;
-        while (at < text.size() && !EndsLiteral(text[at])) ++at;
-        if (is_quoted && (at >= text.size() || text[at] != '"')) return absl::OkStatus();
-        if (at == begin && !is_quoted) return absl::OkStatus();  // the original stops here
-        parts->push_back({.text = std::string(text.substr(begin, at - begin))});
-        if (is_quoted) ++at;
+        const std::optional<std::string_view> literal = ReadLiteral(text, &at);
+        if (!literal.has_value()) return absl::OkStatus();
+        parts->push_back({.text = std::string(*literal)});
       }
     }
   }
@@ -547,14 +554,18 @@ absl::StatusOr<std::pair<std::string, std::string>> Grammar::SplitTask(std::stri
   const json sentence = json::parse(text.substr(at, end + 1 - at), nullptr, false);
   if (!sentence.is_string()) return fail();
   const auto whole = sentence.get<std::string>();
-  const size_t begin = SkipIgnored(whole, 0);
-  size_t stop = begin;
-  while (stop < whole.size() && !EndsLiteral(whole[stop])) ++stop;
-  if (stop < whole.size() && std::string_view("[#{\"").find(whole[stop]) != std::string_view::npos) {
-    return absl::InvalidArgumentError("the task sentence is not plain text");
+  std::string plain;
+  for (size_t i = SkipIgnored(whole, 0); i < whole.size(); i = SkipIgnored(whole, i)) {
+    const char c = whole[i];
+    if ((c == '#' && whole.find('#', i + 1) != std::string::npos) ||
+        ((c == '{' || c == '[') && whole.find('}', i) != std::string::npos)) {
+      return absl::InvalidArgumentError("the task sentence is not plain text");
+    }
+    const std::optional<std::string_view> literal = ReadLiteral(whole, &i);
+    if (!literal.has_value()) break;
+    plain += *literal;
   }
-  return std::make_pair(absl::StrCat(text.substr(0, at + 1), text.substr(end)),
-                        whole.substr(begin, stop - begin));
+  return std::make_pair(absl::StrCat(text.substr(0, at + 1), text.substr(end)), std::move(plain));
 }
 
 // --- from parts to words --------------------------------------------------------------------------

@@ -43,6 +43,11 @@ Play::Reply Play::Step(std::string_view text) {
   won_ = game_->goal().Holds(world());
   const World now = world();
   Reply reply{game_->grammar().Feedback(command.verb, command.arguments, telling(now))};
+  const Entity about = command.verb == Verb::kGoTo              ? command.arguments[3]
+                       : command.verb == Verb::kOpen            ? command.arguments[2]
+                       : command.verb == Verb::kExamineReceptacle ? command.arguments[1]
+                                                                : kNobody;
+  if (about != kNobody && IsAccessible(about)) reply.shown = about;
   FindAdmissible();
   return reply;
 }

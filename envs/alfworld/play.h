@@ -23,7 +23,8 @@ class Play {
 
   struct Reply {
     std::string text;
-    bool understood = true;  // one of the admissible commands; if not, nothing happened
+    bool understood = true;    // one of the admissible commands; if not, nothing happened
+    Entity shown = kNobody;    // a receptacle whose contents the text tells
   };
 
   // At the start of the game.
