@@ -17,6 +17,7 @@ void AddJobs(CLI::App& app, Action& action);         // jobs.cc: submit, jobs, w
 void AddPlay(CLI::App& app, Action& action);         // play.cc
 void AddConformance(CLI::App& app, Action& action);  // conformance.cc
 void AddEval(CLI::App& app, Action& action);         // eval.cc
+void AddHouseholds(CLI::App& app, Action& action);   // households.cc
 void AddIndex(CLI::App& app, Action& action);        // index.cc
 void AddSft(CLI::App& app, Action& action);          // sft.cc
 void AddPrograms(CLI::App& app, Action& action);     // programs.cc: serve-model, export

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   sojourn::cli::AddPlay(app, action);
   sojourn::cli::AddConformance(app, action);
   sojourn::cli::AddEval(app, action);
+  sojourn::cli::AddHouseholds(app, action);
   sojourn::cli::AddIndex(app, action);
   sojourn::cli::AddSft(app, action);
   sojourn::cli::AddPrograms(app, action);

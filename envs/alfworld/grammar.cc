@@ -21,7 +21,7 @@ using nlohmann::json;
 
 constexpr size_t kMostBytes = 1 << 20;
 constexpr size_t kMostText = 64 << 10;  // of one answer
-constexpr int kMostWork = 1 << 20;      // facts looked at for one answer
+constexpr int kMostWork = 1 << 17;      // facts and parts looked at for one answer
 constexpr int kMostDepth = 16;
 constexpr int kMostChecks = 100'000;
 constexpr size_t kMostVariables = 200;
@@ -595,6 +595,7 @@ class GrammarTeller {
 
   void TellParts(const Grammar::Parts& parts) {
     for (const Grammar::Part& part : parts) {
+      ++work_;
       if (IsTooMuch()) return;
       switch (part.kind) {
         case Grammar::Part::kText:

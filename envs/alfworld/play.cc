@@ -131,21 +131,10 @@ void Play::FindAdmissible() {
       const bool is_open = now[Predicate::kOpened].Has(receptacle);
       add(is_open ? Verb::kClose : Verb::kOpen, {agent, here, receptacle});
     }
-    const bool is_accessible = IsAccessible(receptacle);
-    for (const Fact& inside : now[Predicate::kInReceptacle].all()) {
-      if (inside.b != receptacle) continue;
-      if (is_accessible && held == kNobody && now[Predicate::kPickupable].Has(inside.a)) {
-        add(Verb::kTake, {agent, here, inside.a, receptacle});
-      }
-      // Lamps can be switched through a closed door.
-      if (now[Predicate::kToggleable].Has(inside.a)) {
-        add(Verb::kUse, {agent, here, inside.a, receptacle});
-      }
-    }
     if (held == kNobody) continue;
     for (const Fact& kind : now[Predicate::kReceptacleType].Of(receptacle)) {
       for (const Fact& type : now[Predicate::kObjectType].Of(held)) {
-        if (is_accessible && now[Predicate::kCanContain].Has(kind.b, type.b)) {
+        if (IsAccessible(receptacle) && now[Predicate::kCanContain].Has(kind.b, type.b)) {
           add(Verb::kPut, {agent, here, held, receptacle, type.b, kind.b});
         }
       }
@@ -159,6 +148,16 @@ void Play::FindAdmissible() {
       if (kind.b == game_->fridge() && now[Predicate::kCoolable].Has(held)) {
         add(Verb::kCool, arguments);
       }
+    }
+  }
+  for (const Fact& inside : now[Predicate::kInReceptacle].all()) {
+    if (!IsAt(inside.b, here)) continue;
+    if (held == kNobody && now[Predicate::kPickupable].Has(inside.a) && IsAccessible(inside.b)) {
+      add(Verb::kTake, {agent, here, inside.a, inside.b});
+    }
+    // Lamps can be switched through a closed door.
+    if (now[Predicate::kToggleable].Has(inside.a)) {
+      add(Verb::kUse, {agent, here, inside.a, inside.b});
     }
   }
   if (held != kNobody && game_->IsKnife(held)) {

@@ -12,8 +12,8 @@
 namespace sojourn::envs::alfworld {
 namespace {
 
-constexpr size_t kMostThings = 4000;
-constexpr size_t kMostFacts = 100'000;
+constexpr size_t kMostThings = 2000;
+constexpr size_t kMostFacts = 20'000;
 
 // Predicates of the original's domain that no rule and no text asks for.
 constexpr std::string_view kIgnored[] = {

@@ -11,6 +11,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
+#include "envs/alfworld/alfworld.h"
+#include "envs/alfworld/play.h"
 #include "envs/babyai/text.h"
 #include "envs/searchqa/game.h"
 #include "envs/serve/frame.h"
@@ -52,6 +54,131 @@ Response NotValid(const std::string& id) {
 
 const Parameter kId = {Parameter::kInteger, "id"};
 const Parameter kAction = {Parameter::kText, "action"};
+
+class AlfWorldServer : public AgentGymServer {
+ public:
+  explicit AlfWorldServer(std::shared_ptr<const alfworld::Library> library)
+      : library_(std::move(library)) {
+    AddGet("/", {}, [](const Arguments&) {
+      return Response{.body = Quote("This is environment AlfWorld.")};
+    });
+    AddPost("/create", {}, [this](const Arguments&) { return Create(); });
+    AddPost("/step", {kId, kAction}, [this](const Arguments& a) { return Step(a); });
+    AddPost("/reset",
+            {kId, {Parameter::kInteger, "game"}, {Parameter::kText, "world_type"}},
+            [this](const Arguments& a) { return Reset(a); });
+    AddGet("/available_actions", {kId}, [this](const Arguments& a) {
+      return Tell(a, "available_actions", [](const Environment& e) { return Commands(*e.play); });
+    });
+    AddGet("/observation", {kId}, [this](const Arguments& a) {
+      return Tell(a, "observation", [](const Environment& e) { return Quote(e.observation); });
+    });
+    AddGet("/detail", {kId}, [this](const Arguments& a) { return Tell(a, "", Detail); });
+  }
+
+ private:
+  static constexpr int kMostSteps = 50;
+
+  struct Environment {
+    std::optional<alfworld::Play> play;  // from the first reset on
+    std::string game, world_type, observation;
+    int steps = 0;
+    bool done = false;
+  };
+
+  // The environment that a request may ask; else the answer.
+  Environment* Find(const Arguments& arguments, bool is_reset, Response* answer) {
+    const std::string& id = arguments.at("id");
+    const auto found = environments_.find(id);
+    if (found == environments_.end()) {
+      *answer = NotValid(id);
+    } else if (found->second.done && !is_reset) {
+      *answer = Error(absl::StrCat("The task with environment ", id, " has finished."));
+    } else {
+      return &found->second;
+    }
+    return nullptr;
+  }
+
+  static std::string Commands(const alfworld::Play& play) {
+    std::string text = "[";
+    for (const alfworld::Play::Command& command : play.admissible()) {
+      absl::StrAppend(&text, text.size() > 1 ? "," : "", Quote(command.text));
+    }
+    return text + "]";
+  }
+
+  static std::string Reward(const Environment& environment) {
+    return environment.steps == 0 ? "0" : environment.play->won() ? "1.0" : "0.0";
+  }
+
+  static std::string Detail(const Environment& environment) {
+    if (!environment.play.has_value()) return R"({"done":false,"reward":0,"deleted":false})";
+    return absl::StrCat("{\"world_type\":", Quote(environment.world_type), ",\"game\":", environment.game,
+                        ",\"observation\":", Quote(environment.observation),
+                        ",\"available_actions\":", Commands(*environment.play),
+                        ",\"done\":", Truth(environment.done), ",\"reward\":", Reward(environment),
+                        ",\"deleted\":false}");
+  }
+
+  // What is told of an environment; `name` is missing before the first reset ("" is not).
+  Response Tell(const Arguments& arguments, std::string_view name,
+                const std::function<std::string(const Environment&)>& tell) {
+    Response answer;
+    const Environment* const environment = Find(arguments, false, &answer);
+    if (environment == nullptr) return answer;
+    if (!environment->play.has_value() && !name.empty()) return Error(absl::StrCat("'", name, "'"));
+    return {.body = tell(*environment)};
+  }
+
+  Response Create() {
+    const std::string id = absl::StrCat(created_++);
+    environments_[id];
+    return {.body = absl::StrCat("{\"id\":", id, "}")};
+  }
+
+  Response Step(const Arguments& arguments) {
+    Response answer;
+    Environment* const environment = Find(arguments, false, &answer);
+    if (environment == nullptr) return answer;
+    if (!environment->play.has_value()) return Error(arguments.at("id"));  // a KeyError
+    environment->observation = AgentGymReply(environment->play->Step(arguments.at("action")).text);
+    ++environment->steps;
+    environment->done = environment->play->won() || environment->steps == kMostSteps;
+    return {.body = absl::StrCat("{\"observation\":", Quote(environment->observation),
+                                 ",\"reward\":", Reward(*environment),
+                                 ",\"available_actions\":", Commands(*environment->play),
+                                 ",\"done\":", Truth(environment->done), "}")};
+  }
+
+  Response Reset(const Arguments& arguments) {
+    const std::string& world_type = arguments.at("world_type");
+    if (world_type != "Text" && world_type != "Embody" && world_type != "Hybrid") {
+      return Error("world_type must be one of \"Text\", \"Embody\" and \"Hybrid\"");
+    }
+    Response answer;
+    Environment* const environment = Find(arguments, true, &answer);
+    if (environment == nullptr) return answer;
+    int64_t number = 0;
+    if (!absl::SimpleAtoi(arguments.at("game"), &number)) {
+      return Error("cannot fit 'int' into an index-sized integer");
+    }
+    if (number < 0) number += library_->games();
+    if (number < 0 || number >= library_->games()) return Error("list index out of range");
+    auto entry = library_->Get(library_->Numbered(number));
+    if (!entry.ok()) return Error(entry.status().message());
+    *environment = {.game = arguments.at("game"), .world_type = world_type};
+    environment->play.emplace(std::move(entry->game));
+    environment->observation = AgentGymIntro(environment->play->Intro());
+    return {.body = absl::StrCat("{\"id\":", arguments.at("id"), ",\"observation\":",
+                                 Quote(environment->observation), ",\"available_actions\":",
+                                 Commands(*environment->play), ",\"task_type\":", Quote(entry->title), "}")};
+  }
+
+  const std::shared_ptr<const alfworld::Library> library_;
+  int64_t created_ = 0;
+  std::map<std::string, Environment> environments_;  // by id
+};
 
 class BabyAIServer : public AgentGymServer {
  public:
@@ -354,6 +481,11 @@ Response AgentGymServer::Handle(std::string_view method, std::string_view target
   }
   if (path_is_known) return {405, "{\"detail\":\"Method Not Allowed\"}"};
   return {404, "{\"detail\":\"Not Found\"}"};
+}
+
+std::unique_ptr<AgentGymServer> NewAlfWorldServer(
+    std::shared_ptr<const alfworld::Library> library) {
+  return std::make_unique<AlfWorldServer>(std::move(library));
 }
 
 std::unique_ptr<AgentGymServer> NewBabyAIServer() { return std::make_unique<BabyAIServer>(); }

@@ -1,4 +1,5 @@
-// AgentGym's HTTP servers of BabyAI, SearchQA and TextCraft without the sockets: what a request is answered.
+// AgentGym's HTTP servers of ALFWorld, BabyAI, SearchQA and TextCraft without the sockets: what a request is
+// answered.
 //
 // Quirks of the originals that are kept, beside those of the environments themselves:
 //  - errors of an environment are answered with status 200 and {"error": ...};
@@ -12,6 +13,9 @@
 //  - SearchQA answers with bare values (/create a number, /reset and /observation a text) and fails
 //    with status 500 for an environment or an item that there is not, or an id that is null; a
 //    /create that fails uses up its number all the same; an episode goes on after the right answer;
+//  - ALFWorld has no /close, and an environment cannot be asked anything any more when its task is done,
+//    after the goal or 50 steps, but for a /reset; before the first one it answers with the names of
+//    what is missing, as Python has them; a negative game counts from the last;
 //  - a text such as "3.0" is a whole number, and so is true.
 // The bodies of the answers 422 are in our own words. A data_idx of BabyAI whose seed takes more
 // than 128 bits is answered with an error (NumPy takes seeds of any size).
@@ -25,6 +29,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "envs/alfworld/library.h"
 #include "envs/searchqa/library.h"
 #include "envs/serve/arguments.h"
 
@@ -61,6 +66,9 @@ class AgentGymServer {
   };
   std::vector<Route> routes_;
 };
+
+// A game is a number of the library's (Library::Numbered).
+std::unique_ptr<AgentGymServer> NewAlfWorldServer(std::shared_ptr<const alfworld::Library> library);
 
 std::unique_ptr<AgentGymServer> NewBabyAIServer();
 absl::StatusOr<std::unique_ptr<AgentGymServer>> NewTextCraftServer();

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
+
 namespace sojourn::envs::serve {
 namespace {
 
@@ -29,6 +31,73 @@ TEST(AgentGymServer, RefusesWhatItDoesNotServe) {
   EXPECT_EQ(server->Handle("GET", "/observation", "").status, 422);
   EXPECT_EQ(server->Handle("POST", "/step", "[]").status, 422);
   EXPECT_EQ(server->Handle("GET", "/", "").body, "\"This is environment BabyAI.\"");
+}
+
+std::unique_ptr<AgentGymServer> AlfWorld() {
+  return NewAlfWorldServer(alfworld::Library::Generate(0, 16));
+}
+
+constexpr char kReset[] = R"({"id":0,"game":3,"world_type":"Text"})";
+
+TEST(AlfWorldServer, PlaysAnEpisode) {
+  const auto server = AlfWorld();
+  const auto get = [&](const char* target) { return server->Handle("GET", target, "").body; };
+  EXPECT_EQ(get("/"), "\"This is environment AlfWorld.\"");
+  EXPECT_EQ(Post(*server, "/create", ""), "{\"id\":0}");
+  EXPECT_EQ(Post(*server, "/create", ""), "{\"id\":1}");
+  const std::string reset = Post(*server, "/reset", kReset);
+  EXPECT_THAT(reset, StartsWith(R"({"id":0,"observation":"You are in the middle of a room. Looking )"));
+  EXPECT_THAT(reset, HasSubstr(R"(\nYour task is to: )"));
+  EXPECT_THAT(reset, HasSubstr(R"("available_actions":["go to )"));
+  EXPECT_THAT(reset, HasSubstr(R"("task_type":"pick_heat_then_place_in_recep-)"));
+  EXPECT_THAT(get("/detail?id=0"), StartsWith(R"({"world_type":"Text","game":3,"observation":"You are)"));
+  EXPECT_THAT(get("/detail?id=0"), ::testing::EndsWith(R"("look"],"done":false,"reward":0,"deleted":false})"));
+  EXPECT_THAT(Post(*server, "/step", R"({"id":0,"action":"fly"})"),
+              StartsWith(R"({"observation":"Nothing happens.","reward":0.0,"available_actions":["go to )"));
+  EXPECT_EQ(get("/observation?id=0"), "\"Nothing happens.\"");
+  EXPECT_THAT(get("/detail?id=0"), HasSubstr(R"("done":false,"reward":0.0,)"));
+  EXPECT_THAT(get("/available_actions?id=0"), StartsWith(R"(["go to )"));
+  EXPECT_EQ(server->Handle("POST", "/close", R"({"id":0})").status, 404);
+}
+
+TEST(AlfWorldServer, ATaskEndsAfterFiftySteps) {
+  const auto server = AlfWorld();
+  Post(*server, "/create", "");
+  Post(*server, "/reset", kReset);
+  for (int step = 1; step <= 50; ++step) {
+    EXPECT_THAT(Post(*server, "/step", R"({"id":0,"action":"look"})"),
+                HasSubstr(step < 50 ? R"("done":false)" : R"("done":true)"));
+  }
+  const std::string finished = R"({"error":"The task with environment 0 has finished."})";
+  EXPECT_EQ(Post(*server, "/step", R"({"id":0,"action":"look"})"), finished);
+  EXPECT_EQ(server->Handle("GET", "/detail?id=0", "").body, finished);
+  EXPECT_THAT(Post(*server, "/reset", kReset), HasSubstr("Your task is to: "));
+  EXPECT_THAT(Post(*server, "/step", R"({"id":0,"action":"look"})"), HasSubstr(R"("done":false)"));
+}
+
+TEST(AlfWorldServer, FailsAsTheOriginal) {
+  const auto server = AlfWorld();
+  const auto get = [&](const char* target) { return server->Handle("GET", target, "").body; };
+  Post(*server, "/create", "");
+  EXPECT_EQ(Post(*server, "/step", R"({"id":0,"action":"look"})"), R"({"error":"0"})");
+  EXPECT_EQ(get("/observation?id=0"), R"({"error":"'observation'"})");
+  EXPECT_EQ(get("/available_actions?id=0"), R"({"error":"'available_actions'"})");
+  EXPECT_EQ(get("/detail?id=0"), R"({"done":false,"reward":0,"deleted":false})");
+  EXPECT_EQ(get("/detail?id=7"), R"({"error":"The id 7 is not valid."})");
+  const auto reset = [&](const char* id, const char* game, const char* world) {
+    return Post(*server, "/reset", absl::StrCat("{\"id\":", id, ",\"game\":", game, ",\"world_type\":\"",
+                                                world, "\"}"));
+  };
+  EXPECT_EQ(reset("7", "0", "Text"), R"({"error":"The id 7 is not valid."})");
+  EXPECT_EQ(reset("7", "0", "text"),
+            R"({"error":"world_type must be one of \"Text\", \"Embody\" and \"Hybrid\""})");
+  EXPECT_EQ(reset("0", "2620", "Text"), R"({"error":"list index out of range"})");
+  EXPECT_EQ(reset("0", "-2621", "Text"), R"({"error":"list index out of range"})");
+  EXPECT_EQ(reset("0", "99999999999999999999", "Text"),
+            R"({"error":"cannot fit 'int' into an index-sized integer"})");
+  const std::string last = reset("0", "-1", "Embody");
+  EXPECT_EQ(last, reset("0", "2619", "Text"));
+  EXPECT_EQ(server->Handle("POST", "/reset", R"({"id":0,"game":0})").status, 422);
 }
 
 TEST(BabyAIServer, PlaysAnEpisode) {
