@@ -46,7 +46,11 @@ class GoalCompiler {
       return node;
     }
     if (formula.Is("exists") && formula.items.size() == 3) return Exists(formula);
-    if (formula.items[0].is_list || formula.items.size() < 2 || formula.items.size() > 3) {
+    const bool is_equal = formula.Is("=") && formula.items.size() == 3;
+    const std::optional<Predicate> predicate =
+        formula.items[0].is_list ? std::nullopt : FindPredicate(formula.items[0].word);
+    if (!is_equal && (!predicate.has_value() ||
+                      FormOf(*predicate).arguments.size() + 1 != formula.items.size())) {
       return ErrorAt(formula, absl::StrCat("not understood in a goal: ", formula.ToString()));
     }
     for (size_t i = 1; i < formula.items.size(); ++i) {
@@ -55,12 +59,7 @@ class GoalCompiler {
       node.terms[i - 1] = *term;
     }
     node.kind = Node::kEqual;
-    if (formula.Is("=") && formula.items.size() == 3) return node;
-    const std::optional<Predicate> predicate = FindPredicate(formula.items[0].word);
-    if (!predicate.has_value() ||
-        FormOf(*predicate).arguments.size() + 1 != formula.items.size()) {
-      return ErrorAt(formula, absl::StrCat("not understood in a goal: ", formula.ToString()));
-    }
+    if (is_equal) return node;
     node.kind = Node::kAtom;
     node.predicate = *predicate;
     return node;
@@ -188,6 +187,7 @@ class GoalCompiler {
                      ? types_.size()
                      : std::count(types_.begin(), types_.end(), type);
     }
+    if (trials_ > kMostTrials) return ErrorAt(formula, "a goal that takes too long to test");
     auto body = Compile(formula.items[2]);
     if (!body.ok()) return body.status();
     trials_ = trials;
