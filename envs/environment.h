@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "envs/interface.h"
 #include "envs/react.h"
 
 namespace sojourn::envs {
@@ -75,6 +76,10 @@ class Instance {
   };
   virtual absl::StatusOr<Advice> Expert() = 0;
 
+  // The instructions for the task that is being played, where they differ by task (its words are renamed, say);
+  // empty: the Spec's.
+  virtual std::string_view Instructions() const { return {}; }
+
   // The next action of a competent player that pursues *another* goal than the one stated (the
   // first-listed object or recipe, say): one of the mixed crowd that the base policy is cloned from.
   // Falls back to Expert() where the environment has no such player.
@@ -103,6 +108,8 @@ struct Spec {
   // agent is answered with the message), and a response that it reads so.
   absl::StatusOr<std::string> (*read_action)(std::string_view response) = ParseAction;
   std::string (*write_response)(std::string_view thought, std::string_view action) = FormatReAct;
+
+  Interface interface = {};  // what interface variants need to know of the texts
 };
 
 // An environment with its options applied and its shared, immutable data loaded. Thread-safe.
@@ -139,6 +146,9 @@ std::vector<std::string> Names();
 
 // The fixed facts of an environment. NotFound lists the known names and suggests the nearest.
 absl::StatusOr<const Spec*> FindSpec(std::string_view name);
+
+// The options that every environment has, beside its own.
+const std::vector<OptionSpec>& CommonOptions();
 
 // Makes an environment. NotFound as FindSpec; InvalidArgument for an unknown option (with a
 // suggestion) or an impossible value (with what is possible).

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/suggest.h"
@@ -9,6 +10,7 @@
 #include "envs/environment.h"
 #include "envs/searchqa/searchqa.h"
 #include "envs/textcraft/textcraft.h"
+#include "envs/variants/variants.h"
 
 namespace sojourn::envs {
 namespace {
@@ -34,6 +36,18 @@ absl::StatusOr<const Entry*> FindEntry(std::string_view name) {
                                           absl::StrJoin(Names(), ", "), Suggest(name, Names())));
 }
 
+absl::StatusOr<std::unique_ptr<Environment>> MakeWith(const Entry& entry, Options options) {
+  const auto variants = options.extract("variants"), seed = options.extract("variant_seed");
+  auto made = entry.make(options);
+  if (!made.ok() || (variants.empty() && seed.empty())) return made;
+  uint64_t number = 0;
+  if (!seed.empty() && !absl::SimpleAtoi(seed.mapped(), &number)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("variant_seed: \"", seed.mapped(), "\" is not a whole number from 0 on"));
+  }
+  return Vary(*std::move(made), variants.empty() ? "" : variants.mapped(), number);
+}
+
 }  // namespace
 
 std::vector<std::string> Names() {
@@ -54,16 +68,24 @@ absl::StatusOr<std::unique_ptr<Environment>> Make(std::string_view name, const O
   if (!entry.ok()) return entry.status();
   std::vector<std::string> known;
   for (const OptionSpec& option : (*entry)->spec().options) known.push_back(option.name);
+  for (const OptionSpec& option : CommonOptions()) known.push_back(option.name);
   for (const auto& [option, value] : options) {
     if (std::find(known.begin(), known.end(), option) != known.end()) continue;
     return absl::InvalidArgumentError(absl::StrCat(name, " has no option \"", option,
                                                    "\"; known: ", absl::StrJoin(known, ", "),
                                                    Suggest(option, known)));
   }
-  auto environment = (*entry)->make(options);
+  auto environment = MakeWith(**entry, options);
   if (environment.ok()) return environment;
   return absl::Status(environment.status().code(),
                       absl::StrCat(name, ": ", environment.status().message()));
+}
+
+const std::vector<OptionSpec>& CommonOptions() {
+  static const auto& options = *new std::vector<OptionSpec>{
+      {"variants", "", "another interface of the same tasks: names joined by +, such as verbs+no-actions"},
+      {"variant_seed", "0", "of what the variants choose"}};
+  return options;
 }
 
 absl::StatusOr<std::map<std::string, DataReport>> CheckData(const std::string& directory) {

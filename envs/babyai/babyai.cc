@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "envs/babyai/expert.h"
+#include "envs/babyai/interface.h"
 #include "envs/babyai/mission.h"
 #include "envs/babyai/text.h"
 
@@ -256,6 +257,7 @@ Spec MakeSpec() {
                   {"reward", "agentgym",
                    "agentgym: 1 - 0.9 * steps / max_steps on success; success: 1 on success"}};
   spec.evaluation_turns = 20;
+  spec.interface = babyai::TextInterface();
   return spec;
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "envs/searchqa/game.h"
+#include "envs/searchqa/interface.h"
 #include "envs/searchqa/players.h"
 
 namespace sojourn::envs {
@@ -140,7 +141,8 @@ const Spec& SearchQASpec() {
                    absl::StrCat("how many passages a search shows, 1 to ", kMostResults)}},
       .evaluation_turns = 5,
       .read_action = WholeResponse,
-      .write_response = ThinkAndAct};
+      .write_response = ThinkAndAct,
+      .interface = searchqa::TextInterface()};
   return *spec;
 }
 

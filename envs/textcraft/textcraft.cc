@@ -14,6 +14,7 @@
 #include "envs/react.h"
 #include "envs/textcraft/fresh_world.h"
 #include "envs/textcraft/game.h"
+#include "envs/textcraft/interface.h"
 #include "envs/textcraft/listing.h"
 #include "envs/textcraft/planner.h"
 #include "envs/textcraft/recipe_book.h"
@@ -208,7 +209,8 @@ const Spec& TextCraftSpec() {
                    "how many recipes are shown that the goal does not need, 0 to 20"},
                   {"counts", absl::StrCat(textcraft::kMostOfAKind),
                    "fresh recipes take and make 1 to this many of each item, 1 to 4"}},
-      .evaluation_turns = 20};
+      .evaluation_turns = 20,
+      .interface = textcraft::TextInterface()};
   return *spec;
 }
 
