@@ -18,6 +18,7 @@ absl::Status Episode::Start(const envs::TaskId& task, std::string_view instructi
   absl::StatusOr<envs::Turn> turn = instance_->Reset(task);
   environment_seconds_ += Now() - start;
   if (!turn.ok()) return turn.status();
+  if (const std::string_view own = instance_->Instructions(); !instructions.empty() && !own.empty()) instructions = own;
   if (chat_ != nullptr) {
     prompt_ = same_task != nullptr
                   ? same_task->prompt_

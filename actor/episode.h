@@ -36,7 +36,7 @@ class Episode {
       : instance_(std::move(instance)), chat_(chat), options_(options) {}
 
   // InvalidArgument when the task does not exist, or its first prompt leaves no room for a
-  // response. `same_task`: an episode of the same task that was just started; its prompt is taken.
+  // response. Instructions that the task has of its own replace those that are given. `same_task`: an episode of the same task that was just started; its prompt is taken.
   absl::Status Start(const envs::TaskId& task, std::string_view instructions,
                      std::string_view acceptance, const Episode* same_task = nullptr);
 

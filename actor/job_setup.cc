@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "envs/variants/variants.h"
 #include "policy/text_files.h"
 
 namespace sojourn::actor {
@@ -58,9 +59,13 @@ int JobSetup::largest_group() const {
                         static_cast<int>(config_.evaluation().episodes_per_task())});
 }
 
-absl::StatusOr<envs::Environment*> JobSetup::FindEnvironment(const std::string& name) const {
+absl::StatusOr<std::shared_ptr<const envs::Environment>> JobSetup::FindEnvironment(
+    const std::string& name, const std::string& variant) const {
   const auto found = environments_.find(name);
-  if (found != environments_.end()) return found->second.get();
+  if (found != environments_.end()) {
+    if (variant.empty()) return found->second;
+    return envs::Vary(found->second, variant);
+  }
   return absl::NotFoundError(absl::StrCat(
       "the job has no environment \"", name,
       "\"; it has: ", absl::StrJoin(environments_, ", ", [](std::string* out, const auto& entry) {

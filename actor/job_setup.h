@@ -36,8 +36,10 @@ class JobSetup {
   const policy::Tokenizer& tokenizer() const { return *tokenizer_; }
   int largest_group() const;  // episodes
 
-  // NotFound lists the job's environments.
-  absl::StatusOr<envs::Environment*> FindEnvironment(const std::string& name) const;
+  // NotFound lists the job's environments. With a variant, the environment seen through it; InvalidArgument for one
+  // that is unknown or not possible.
+  absl::StatusOr<std::shared_ptr<const envs::Environment>> FindEnvironment(const std::string& name,
+                                                                           const std::string& variant = "") const;
 
  private:
   JobSetup() = default;
@@ -45,7 +47,7 @@ class JobSetup {
   v1::JobConfig config_;
   std::unique_ptr<policy::Tokenizer> tokenizer_;
   std::optional<policy::ChatFormat> chat_;
-  std::map<std::string, std::unique_ptr<envs::Environment>> environments_;
+  std::map<std::string, std::shared_ptr<const envs::Environment>> environments_;
 };
 
 // Where the starting policy (or the endpoint's tokenizer) is: its path as it stands, or within the

@@ -116,9 +116,9 @@ size_t Rollout::queued_groups() const {
   return groups;
 }
 
-std::unique_ptr<envs::Instance> Rollout::TakeInstance(const std::string& name,
-                                                      envs::Environment& environment) {
-  std::vector<std::unique_ptr<envs::Instance>>& spare = spare_instances_[name];
+std::unique_ptr<envs::Instance> Rollout::TakeInstance(const v1::Assignment& assignment,
+                                                      const envs::Environment& environment) {
+  std::vector<std::unique_ptr<envs::Instance>>& spare = SpareInstances(assignment);
   if (spare.empty()) return environment.NewInstance();
   std::unique_ptr<envs::Instance> instance = std::move(spare.back());
   spare.pop_back();
@@ -130,15 +130,10 @@ void Rollout::CountEnvironmentTime(const Episode& episode, double before) {
 }
 
 absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignment assignment) {
-  const absl::StatusOr<envs::Environment*> environment =
-      setup_.FindEnvironment(assignment.environment());
+  const auto environment = setup_.FindEnvironment(assignment.environment(), assignment.variant());
   if (!environment.ok()) return environment.status();
   const absl::StatusOr<envs::Split> split = envs::ParseSplit(assignment.split());
   if (!split.ok()) return split.status();
-  if (!assignment.variant().empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown variant \"", assignment.variant(), "\""));
-  }
   if (IsRandom(assignment) && !assignment.evaluation()) {
     return absl::InvalidArgumentError("random actions cannot be trained on");
   }
@@ -161,7 +156,7 @@ absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignme
     options.messages = setup_.as_messages() && !IsRandom(assignment);
     options.read_action = spec.read_action;
     Episode& episode = group->episodes.emplace_back(
-        TakeInstance(assignment.environment(), **environment),
+        TakeInstance(assignment, **environment),
         IsRandom(assignment) ? nullptr : setup_.chat_or_null(), options);
     const absl::Status status =
         episode.Start({*split, assignment.difficulty(), assignment.task_index()},
@@ -350,7 +345,7 @@ void Rollout::HandOut(Group& group, uint32_t member) {
     episode.MoveInto(trajectory);
     sink_.trajectory(assignment.learner_rank(), std::move(trajectory));
   }
-  spare_instances_[assignment.environment()].push_back(episode.ReleaseInstance());
+  SpareInstances(assignment).push_back(episode.ReleaseInstance());
 }
 
 void Rollout::Fail(const v1::Assignment& assignment, const absl::Status& status) {

@@ -93,8 +93,11 @@ class Rollout {
   void HandOut(Group& group, uint32_t member);
   void Fail(const v1::Assignment& assignment, const absl::Status& status);
   void Forget(Group* group);
-  std::unique_ptr<envs::Instance> TakeInstance(const std::string& name,
-                                               envs::Environment& environment);
+  std::vector<std::unique_ptr<envs::Instance>>& SpareInstances(const v1::Assignment& assignment) {
+    return spare_instances_[{assignment.environment(), assignment.variant()}];
+  }
+  std::unique_ptr<envs::Instance> TakeInstance(const v1::Assignment& assignment,
+                                               const envs::Environment& environment);
   void CountEnvironmentTime(const Episode& episode, double before);
 
   const JobSetup& setup_;
@@ -108,7 +111,8 @@ class Rollout {
   PolicyName engine_policy_;
   std::map<Group*, std::unique_ptr<Group>> groups_;
   std::unordered_map<int64_t, Seat> live_;  // by the engine's episode
-  std::map<std::string, std::vector<std::unique_ptr<envs::Instance>>> spare_instances_;
+  // By environment and variant.
+  std::map<std::pair<std::string, std::string>, std::vector<std::unique_ptr<envs::Instance>>> spare_instances_;
 };
 
 }  // namespace sojourn::actor

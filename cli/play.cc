@@ -16,6 +16,7 @@
 #include "cli/progress.h"
 #include "common/suggest.h"
 #include "envs/environment.h"
+#include "envs/variants/variants.h"
 
 namespace sojourn::cli {
 namespace {
@@ -46,7 +47,8 @@ int List(bool as_json) {
       for (const auto& o : spec.options) {
         options[o.name] = {{"default", o.default_value}, {"help", o.help}};
       }
-      PrintJson({{"environment", name}, {"difficulties", difficulties}, {"options", options}});
+      PrintJson({{"environment", name}, {"difficulties", difficulties}, {"options", options},
+                 {"variants", envs::PossibleVariants(spec)}});
       continue;
     }
     std::printf("%s\n", name.c_str());
@@ -59,8 +61,16 @@ int List(bool as_json) {
       std::printf("  --option %s=%s  %s\n", o.name.c_str(), o.default_value.c_str(),
                   o.help.c_str());
     }
+    std::printf("  variants: %s\n", absl::StrJoin(envs::PossibleVariants(spec), ", ").c_str());
   }
-  if (!as_json) std::printf("Play one: sojourn play babyai --difficulty 3\n");
+  if (as_json) return 0;
+  std::printf("every environment\n");
+  for (const auto& o : envs::CommonOptions()) {
+    std::printf("  --option %s=%s  %s\n", o.name.c_str(), o.default_value.c_str(), o.help.c_str());
+  }
+  std::printf("variants, joined by +\n");
+  for (const auto& v : envs::Variants()) std::printf("  %-20s %s\n", v.name.c_str(), v.help.c_str());
+  std::printf("Play one: sojourn play babyai --difficulty 3 --option variants=verbs+no-actions\n");
   return 0;
 }
 
@@ -136,21 +146,20 @@ std::string Describe(const Outcome& outcome) {
 }
 
 int Play(const Arguments& a) {
-  const auto spec = envs::FindSpec(a.environment);
-  if (!spec.ok()) return Fail(spec.status());
-  const auto difficulty = FindDifficulty(**spec, a.difficulty);
-  if (!difficulty.ok()) return Fail(difficulty.status());
-  const auto split = envs::ParseSplit(a.split);
-  if (!split.ok()) return Fail(split.status());
   const auto options = ParseOptions(a.options);
   if (!options.ok()) return Fail(options.status());
   const auto environment = envs::Make(a.environment, *options);
   if (!environment.ok()) return Fail(environment.status());
+  const envs::Spec& spec = (*environment)->spec();
+  const auto difficulty = FindDifficulty(spec, a.difficulty);
+  if (!difficulty.ok()) return Fail(difficulty.status());
+  const auto split = envs::ParseSplit(a.split);
+  if (!split.ok()) return Fail(split.status());
   auto player = MakePlayer(a);
   if (!player.ok()) return Fail(player.status());
 
   const bool person = !a.expert && !a.random && a.model.empty();
-  const int max_turns = a.max_turns >= 0 ? a.max_turns : person ? 0 : (*spec)->evaluation_turns;
+  const int max_turns = a.max_turns >= 0 ? a.max_turns : person ? 0 : spec.evaluation_turns;
   const bool transcript = !a.json && (person || a.episodes == 1);
   if (person && !a.json) {
     std::printf("? lists the valid actions, ! shows the expert's advice, q quits.\n");
@@ -168,7 +177,7 @@ int Play(const Arguments& a) {
                      std::string(envs::SplitName(task.split)), " task ", task.index);
     if (transcript) std::printf("--- %s\n", name.c_str());
     const auto outcome =
-        PlayEpisode(**spec, *instance, task, **player, max_turns, [&](const Exchange& exchange) {
+        PlayEpisode(spec, *instance, task, **player, max_turns, [&](const Exchange& exchange) {
           if (a.json) {
             PrintJson(ToJson(episode, exchange));
           } else if (transcript) {
@@ -245,6 +254,7 @@ void AddPlay(CLI::App& app, Action& action) {
       "You answer with an action, or with a whole response (Thought: ..., Action: ...).\n"
       "Examples:\n"
       "  sojourn play textcraft --difficulty 2\n"
+      "  sojourn play babyai --option variants=verbs+json --expert\n"
       "  sojourn play babyai --difficulty GoToLocalS8N7 --expert\n"
       "  sojourn play babyai --split test --model models/base --episodes 20");
   command->callback(

@@ -16,6 +16,23 @@ using Response = absl::StatusOr<std::optional<std::string>>;
 
 constexpr std::string_view kAction = "Action:";
 
+// An action without a thought.
+std::string AsResponse(const envs::Spec& spec, std::string_view action) {
+  if (spec.write_response == envs::FormatReAct) return absl::StrCat(kAction, " ", action);
+  return spec.write_response("", action);
+}
+
+// Whether a response, of which more lines may come, has its action.
+bool IsComplete(const envs::Spec& spec, const std::string& response) {
+  const size_t mark = response.find(kAction);
+  if (mark != std::string::npos &&
+      !envs::StripSpace(std::string_view(response).substr(mark + kAction.size())).empty()) {
+    return true;
+  }
+  const auto action = spec.read_action(response);
+  return action.ok() && !action->empty();
+}
+
 class Expert : public Player {
  public:
   Response Respond(const envs::Spec& spec, std::string_view, bool,
@@ -31,10 +48,10 @@ class RandomPlayer : public Player {
  public:
   explicit RandomPlayer(uint64_t seed) : key_(RandomKey(seed).With("random player")) {}
 
-  Response Respond(const envs::Spec&, std::string_view, bool, envs::Instance& instance) override {
+  Response Respond(const envs::Spec& spec, std::string_view, bool, envs::Instance& instance) override {
     const std::vector<std::string> actions = instance.ValidActions();
     Random random(key_.With(count_++));
-    return absl::StrCat("Action: ", actions[random.Below(actions.size())]);
+    return AsResponse(spec, actions[random.Below(actions.size())]);
   }
 
  private:
@@ -48,9 +65,10 @@ class ModelPlayer : public Player {
       : responder_(std::move(responder)), timeout_(timeout), instructions_(instructions) {}
 
   Response Respond(const envs::Spec& spec, std::string_view observation, bool first,
-                   envs::Instance&) override {
+                   envs::Instance& instance) override {
+    const std::string_view own = instance.Instructions();
     auto response =
-        first ? responder_->Begin(instructions_ ? spec.instructions : "",
+        first ? responder_->Begin(!instructions_ ? "" : own.empty() ? spec.instructions : own,
                                    instructions_ ? spec.acceptance : "", observation, timeout_)
               : responder_->Continue(observation, timeout_);
     if (!response.ok()) return response.status();
@@ -68,7 +86,7 @@ class Person : public Player {
   Person(int input, FILE* out, bool json, std::string prompt)
       : lines_(input), out_(out), json_(json), prompt_(std::move(prompt)) {}
 
-  Response Respond(const envs::Spec&, std::string_view, bool, envs::Instance& instance) override {
+  Response Respond(const envs::Spec& spec, std::string_view, bool, envs::Instance& instance) override {
     std::string response;
     for (;;) {
       if (response.empty()) std::fputs(prompt_.c_str(), out_);
@@ -88,17 +106,13 @@ class Person : public Player {
           ShowAdvice(instance.Expert());
           continue;
         }
-        if (!absl::StartsWith(text, "Thought:") && !absl::StrContains(text, kAction)) {
-          return absl::StrCat("Action: ", text);
+        if (!absl::StartsWith(text, "Thought:") && !absl::StrContains(text, kAction) && !IsComplete(spec, text)) {
+          return AsResponse(spec, text);
         }
       }
-      // A response in the ReAct form goes on until its action stands there.
+      // A response goes on until its action stands there.
       absl::StrAppend(&response, text, "\n");
-      const size_t action = response.find(kAction);
-      if (action != std::string::npos &&
-          !envs::StripSpace(std::string_view(response).substr(action + kAction.size())).empty()) {
-        return response;
-      }
+      if (IsComplete(spec, response)) return response;
     }
   }
 

@@ -34,7 +34,7 @@ using nlohmann::json;
 // Columns padded to their widest cell; the first left-aligned, the others right-aligned.
 std::string ColumnName(const json& cell) {
   std::string name = absl::StrCat(cell.value("environment", ""), "/", cell.value("difficulty", 0));
-  if (const std::string variant = cell.value("variant", ""); !variant.empty()) absl::StrAppend(&name, "/", variant);
+  if (const std::string variant = cell.value("variant", ""); !variant.empty()) absl::StrAppend(&name, "+", variant);
   if (cell.value("split", "test") == "train") absl::StrAppend(&name, " (train)");
   return name;
 }

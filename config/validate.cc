@@ -12,6 +12,7 @@
 #include "common/suggest.h"
 #include "config/job_config.h"
 #include "envs/environment.h"
+#include "envs/variants/variants.h"
 #include "policy/gguf.h"
 
 namespace sojourn::config {
@@ -228,9 +229,9 @@ class Validator {
   }
 
   // Null when the environment is unknown or could not be made; says so in the first case.
-  const envs::Environment* Find(const std::string& path, const std::string& name) {
+  std::shared_ptr<const envs::Environment> Find(const std::string& path, const std::string& name) {
     const auto found = known_.find(name);
-    if (found != known_.end()) return found->second.get();
+    if (found != known_.end()) return found->second;
     std::vector<std::string> names;
     for (const auto& [known, environment] : known_) names.push_back(known);
     Require(false, path, "unknown environment \"", name, "\"; `environments` lists: ", absl::StrJoin(names, ", "),
@@ -266,7 +267,7 @@ class Validator {
       Require(entry.weight() > 0 && entry.weight() <= 1e6, absl::StrCat(at, ".weight"),
               "must be above 0 (and at most 1e6); leave out an entry that should not be played");
       Require(entry.max_turns() >= 1, absl::StrCat(at, ".max_turns"), "must be at least 1");
-      const envs::Environment* environment = Find(absl::StrCat(at, ".environment"), entry.environment());
+      const auto environment = Find(absl::StrCat(at, ".environment"), entry.environment());
       Require(entry.min_difficulty() <= entry.max_difficulty(), absl::StrCat(at, ".min_difficulty"),
               "is above max_difficulty (", entry.max_difficulty(), ")");
       if (environment == nullptr) continue;
@@ -313,13 +314,14 @@ class Validator {
       const v1::EvaluationCell& cell = e.cells(i);
       const std::string at = absl::StrCat("evaluation.cells[", i, "]");
       Require(cell.max_turns() >= 1, absl::StrCat(at, ".max_turns"), "must be at least 1");
-      Require(cell.variant().empty(), absl::StrCat(at, ".variant"), "unknown variant \"", cell.variant(),
-              "\"; this version knows none: leave it empty");
       Require(columns.insert(absl::StrCat(cell.environment(), "/", cell.difficulty(), "/", cell.variant(), "/",
                                           cell.split() == "train" ? "train" : "test")).second, at,
               "the same column is listed twice");
-      const envs::Environment* environment = Find(absl::StrCat(at, ".environment"), cell.environment());
+      const auto environment = Find(absl::StrCat(at, ".environment"), cell.environment());
       if (environment == nullptr) continue;
+      if (const auto varied = envs::Vary(environment, cell.variant()); !varied.ok()) {
+        Require(false, absl::StrCat(at, ".variant"), varied.status().message());
+      }
       const auto split = cell.split().empty() ? envs::Split::kTest : envs::ParseSplit(cell.split());
       if (!split.ok()) {
         Require(false, absl::StrCat(at, ".split"), split.status().message());
@@ -336,7 +338,7 @@ class Validator {
   }
 
   const v1::JobConfig& config_;
-  std::map<std::string, std::unique_ptr<envs::Environment>> known_;
+  std::map<std::string, std::shared_ptr<const envs::Environment>> known_;
   std::vector<std::string> faults_;
 };
 

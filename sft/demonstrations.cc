@@ -69,7 +69,8 @@ absl::StatusOr<Demonstration> Demonstrator::Play(uint64_t n) {
   if (!turn.ok()) return turn.status();
   Demonstration demonstration;
   if (instructions_) {
-    demonstration.instructions = source.environment->spec().instructions;
+    const std::string_view own = source.instance->Instructions();
+    demonstration.instructions = own.empty() ? source.environment->spec().instructions : std::string(own);
     demonstration.acceptance = source.environment->spec().acceptance;
   }
   for (uint32_t t = 0; t < config.max_turns() && !turn->done; ++t) {

@@ -54,7 +54,7 @@ Interface TextInterface() {
        {"There is no way to it, so you cannot $1.", "You cannot $1: no path leads there."}}};
   interface.parts = {"Your goal: ",          "In front of you in this room", "You cannot see any objects",
                      "The room has walls",   "You are not carrying",         "You are carrying",
-                     "Available actions: ["};
+                     "The task is completed.", "Available actions: ["};
   interface.format =
       "Your response should use the following format:\n"
       "Thought:\n<Your Thought>\n\n"

@@ -5,7 +5,7 @@ namespace sojourn::envs::searchqa {
 Interface TextInterface() {
   Interface interface;
   interface.verbs = {{"search", {"lookup", "query", "retrieve"}},
-                     {"answer|answered", {"reply|replied", "solve|solved", "conclude|concluded"}}};
+                     {"answer", {"reply", "conclude", "respond"}}};
   interface.lists = {{.begin = "<information>Doc ", .separator = "\nDoc ", .end = "</information>"}};
   interface.sentences = {
       {"You must reason inside <think>...</think> first.",
