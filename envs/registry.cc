@@ -8,6 +8,7 @@
 #include "envs/alfworld/alfworld.h"
 #include "envs/babyai/babyai.h"
 #include "envs/environment.h"
+#include "envs/measured_tasks.h"
 #include "envs/searchqa/searchqa.h"
 #include "envs/textcraft/textcraft.h"
 #include "envs/variants/variants.h"
@@ -37,15 +38,27 @@ absl::StatusOr<const Entry*> FindEntry(std::string_view name) {
 }
 
 absl::StatusOr<std::unique_ptr<Environment>> MakeWith(const Entry& entry, Options options) {
-  const auto variants = options.extract("variants"), seed = options.extract("variant_seed");
+  const auto take = [&](const char* name) {
+    auto taken = options.extract(name);
+    return taken.empty() ? std::string() : std::move(taken.mapped());
+  };
+  const std::string variants = take("variants"), seed = take("variant_seed");
+  const std::string tasks = take("tasks_by"), cut = take("tasks_cut");
   auto made = entry.make(options);
-  if (!made.ok() || (variants.empty() && seed.empty())) return made;
-  uint64_t number = 0;
-  if (!seed.empty() && !absl::SimpleAtoi(seed.mapped(), &number)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("variant_seed: \"", seed.mapped(), "\" is not a whole number from 0 on"));
+  if (!made.ok()) return made;
+  if (!tasks.empty()) {
+    made = ByMeasuredDifficulty(*std::move(made), options, tasks, cut.empty() ? "50%" : cut);
+    if (!made.ok()) return made;
+  } else if (!cut.empty()) {
+    return absl::InvalidArgumentError("tasks_cut: needs tasks_by, a file of `sojourn difficulty`");
   }
-  return Vary(*std::move(made), variants.empty() ? "" : variants.mapped(), number);
+  if (variants.empty() && seed.empty()) return made;
+  uint64_t number = 0;
+  if (!seed.empty() && !absl::SimpleAtoi(seed, &number)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("variant_seed: \"", seed, "\" is not a whole number from 0 on"));
+  }
+  return Vary(*std::move(made), variants, number);
 }
 
 }  // namespace
@@ -84,7 +97,10 @@ absl::StatusOr<std::unique_ptr<Environment>> Make(std::string_view name, const O
 const std::vector<OptionSpec>& CommonOptions() {
   static const auto& options = *new std::vector<OptionSpec>{
       {"variants", "", "another interface of the same tasks: names joined by +, such as verbs+no-actions"},
-      {"variant_seed", "0", "of what the variants choose"}};
+      {"variant_seed", "0", "of what the variants choose"},
+      {"tasks_by", "", "a file of `sojourn difficulty`: its tasks, as difficulties 1 easy, 2 medium, 3 hard"},
+      {"tasks_cut", "50%",
+       "rates of success, or shares of the tasks, that divide hard from easy: 0.5, 50%, 0.25-0.75"}};
   return options;
 }
 
