@@ -18,6 +18,8 @@ void AddPlay(CLI::App& app, Action& action);         // play.cc
 void AddConformance(CLI::App& app, Action& action);  // conformance.cc
 void AddEval(CLI::App& app, Action& action);         // eval.cc
 void AddHouseholds(CLI::App& app, Action& action);   // households.cc
+void AddData(CLI::App& app, Action& action);         // data.cc
+void AddDifficulty(CLI::App& app, Action& action);   // difficulty.cc
 void AddIndex(CLI::App& app, Action& action);        // index.cc
 void AddSft(CLI::App& app, Action& action);          // sft.cc
 void AddPrograms(CLI::App& app, Action& action);     // programs.cc: serve-model, export

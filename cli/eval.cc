@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "cli/command.h"
+#include "cli/eval.h"
 #include "cli/eval_columns.h"
 #include "cli/model_path.h"
 #include "cli/progress.h"
@@ -26,17 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr uint32_t kUsualContext = 4096;   // longer ones only when asked for
 
-struct Arguments {
-  std::string model, weights, device, endpoint, tokenizer, key_variable, split = "test";
-  std::vector<std::string> columns, variants;
-  uint32_t tasks = 100, samples = 1, max_turns = 0, max_turn_tokens = 64, context = 0, slots = 64;
-  uint32_t threads = std::max(1u, std::thread::hardware_concurrency());
-  uint64_t seed = 1;
-  double temperature = 1, top_p = 1, timeout = 300, patience = 120;
-  bool no_greedy = false, random = false, instructions = false, json = false;
-};
-
-absl::Status UseModel(const Arguments& a, v1::Policy* policy) {
+absl::Status UseModel(const EvalArguments& a, v1::Policy* policy) {
   if (a.model.empty()) {
     return absl::InvalidArgumentError(
         "no model; give a model directory, a .gguf file, a run's folder, or --endpoint URL");
@@ -53,7 +42,7 @@ absl::Status UseModel(const Arguments& a, v1::Policy* policy) {
   return absl::OkStatus();
 }
 
-absl::Status UseEndpoint(const Arguments& a, v1::Policy* policy) {
+absl::Status UseEndpoint(const EvalArguments& a, v1::Policy* policy) {
   v1::Endpoint& endpoint = *policy->mutable_endpoint();
   endpoint.set_url(a.endpoint);
   endpoint.set_timeout_seconds(a.timeout);
@@ -82,18 +71,10 @@ absl::Status UseEndpoint(const Arguments& a, v1::Policy* policy) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::JobConfig> MakeConfig(const Arguments& a) {
-  v1::JobConfig config = config::DefaultJobConfig();
-  config.set_name("eval");
-  config.set_seed(a.seed);
-  v1::Rollout& rollout = *config.mutable_rollout();
-  rollout.set_group_size(2);
-  rollout.set_groups_per_update(1);
-  rollout.set_max_turn_tokens(a.max_turn_tokens);
-  rollout.set_temperature(a.temperature);
-  rollout.set_top_p(a.top_p);
-  config.add_arms()->set_name("model");
-  v1::Evaluation& evaluation = *config.mutable_evaluation();
+}  // namespace
+
+absl::Status SetColumns(const EvalArguments& a, v1::JobConfig* config) {
+  v1::Evaluation& evaluation = *config->mutable_evaluation();
   evaluation.set_tasks(a.tasks);
   evaluation.set_episodes_per_task(a.samples);
   evaluation.set_greedy(!a.no_greedy);
@@ -108,8 +89,25 @@ absl::StatusOr<v1::JobConfig> MakeConfig(const Arguments& a) {
   if (!a.variants.empty()) columns.variants = a.variants;
   std::replace(columns.variants.begin(), columns.variants.end(), std::string("none"), std::string());
   for (const std::string& column : a.columns) {
-    if (absl::Status added = AddColumns(column, columns, &config); !added.ok()) return added;
+    if (absl::Status added = AddColumns(column, columns, config); !added.ok()) return added;
   }
+  return absl::OkStatus();
+}
+
+namespace {
+
+absl::StatusOr<v1::JobConfig> MakeConfig(const EvalArguments& a) {
+  v1::JobConfig config = config::DefaultJobConfig();
+  config.set_name("eval");
+  config.set_seed(a.seed);
+  v1::Rollout& rollout = *config.mutable_rollout();
+  rollout.set_group_size(2);
+  rollout.set_groups_per_update(1);
+  rollout.set_max_turn_tokens(a.max_turn_tokens);
+  rollout.set_temperature(a.temperature);
+  rollout.set_top_p(a.top_p);
+  config.add_arms()->set_name("model");
+  if (absl::Status set = SetColumns(a, &config); !set.ok()) return set;
   v1::Resources& resources = *config.mutable_resources();
   resources.set_actors(1);
   resources.set_learner_ranks(1);
@@ -124,7 +122,7 @@ absl::StatusOr<v1::JobConfig> MakeConfig(const Arguments& a) {
   return config::ResolveJobConfig(std::move(config), "sojourn eval");
 }
 
-int Show(const v1::Results& results, const Arguments& a) {
+int Show(const v1::Results& results, const EvalArguments& a) {
   const v1::JobConfig& config = results.status().config();
   const nlohmann::json matrix = coordinator::BuildReport(results).at("arms").at(0).at("matrix");
   if (!a.json) {
@@ -147,7 +145,9 @@ int Show(const v1::Results& results, const Arguments& a) {
   return 0;
 }
 
-int Eval(const Arguments& a) {
+}  // namespace
+
+int RunEval(const EvalArguments& a, const std::function<int(const v1::Results&)>& show) {
   const auto config = MakeConfig(a);
   if (!config.ok()) return Fail(config.status());
   if (const v1::Policy& policy = config->policy(); policy.has_endpoint()) {
@@ -159,18 +159,14 @@ int Eval(const Arguments& a) {
   std::string folder = (fs::temp_directory_path() / "sojourn-eval-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) return Fail(absl::ErrnoToStatus(errno, absl::StrCat("making ", folder)));
   const int status = RunJob(*config, folder, /*fresh=*/false,
-                            [&](const v1::Results& results, const std::string&) { return Show(results, a); },
+                            [&](const v1::Results& results, const std::string&) { return show(results); },
                             "stopped; nothing is kept of it");
   std::error_code ignored;
   if (status == 0 || status == 130) fs::remove_all(folder, ignored);   // else its logs may say why
   return status;
 }
 
-}  // namespace
-
-void AddEval(CLI::App& app, Action& action) {
-  auto a = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("eval", "Measure a model on environments' tasks: success, and how it plays");
+void AddEvalOptions(CLI::App* command, const std::shared_ptr<EvalArguments>& a) {
   command->add_option("--model,MODEL", a->model,
                       "a model directory, a .gguf file, a run's folder (its latest model), or with --endpoint the "
                       "endpoint's name for it (default: its only one)");
@@ -179,13 +175,9 @@ void AddEval(CLI::App& app, Action& action) {
       ->required()->allow_extra_args(false);
   command->add_option("--split", a->split, "of the tasks: test, train or both")
       ->capture_default_str()->check(CLI::IsMember({"test", "train", "both"}));
-  command->add_option("--variant", a->variants, "another interface of the tasks; \"none\": as they are; repeatable")
-      ->allow_extra_args(false);
   command->add_option("--tasks", a->tasks, "of each split and difficulty")->capture_default_str()->check(CLI::PositiveNumber);
   command->add_option("--samples", a->samples, "sampled episodes of each task, the k of avg@k and pass@k")
       ->capture_default_str()->check(CLI::PositiveNumber);
-  command->add_flag("--no-greedy", a->no_greedy, "leave out the greedy episode of each task");
-  command->add_flag("--random", a->random, "also measure uniformly random valid actions");
   command->add_option("--max-turns", a->max_turns, "turns of an episode; default: the environment's own limit")
       ->check(CLI::PositiveNumber);
   command->add_option("--max-turn-tokens", a->max_turn_tokens, "tokens of a response")
@@ -201,7 +193,6 @@ void AddEval(CLI::App& app, Action& action) {
   command->add_option("--threads", a->threads, "of the model's arithmetic")->capture_default_str();
   command->add_option("--slots", a->slots, "episodes decoded at once, or requests of an endpoint")->capture_default_str();
   command->add_option("--seed", a->seed, "of all random choices; the same gives the same result")->capture_default_str();
-  command->add_flag("--json", a->json, "print JSON");
   CLI::Option* endpoint = command->add_option(
       "--endpoint", a->endpoint, "http://HOST:PORT of a server with OpenAI's API, such as vLLM, SGLang or "
                                  "`sojourn serve-model`: its model is measured");
@@ -217,15 +208,31 @@ void AddEval(CLI::App& app, Action& action) {
       ->capture_default_str()->check(CLI::PositiveNumber)->needs(endpoint);
   weights->excludes(endpoint);
   device->excludes(endpoint);
+}
+
+void AddEval(CLI::App& app, Action& action) {
+  auto a = std::make_shared<EvalArguments>();
+  CLI::App* command = app.add_subcommand("eval", "Measure a model on environments' tasks: success, and how it plays");
+  AddEvalOptions(command, a);
+  command->add_option("--variant", a->variants,
+                      "another interface of the tasks, such as verbs+no-actions (`sojourn play` lists all); \"none\": as "
+                      "they are; repeatable")
+      ->allow_extra_args(false);
+  command->add_flag("--no-greedy", a->no_greedy, "leave out the greedy episode of each task");
+  command->add_flag("--random", a->random, "also measure uniformly random valid actions");
+  command->add_flag("--json", a->json, "print JSON");
   command->footer(
       "Examples:\n"
       "  sojourn eval models/base --env babyai:5,19 --max-turns 3 --tasks 400 --random\n"
+      "  sojourn eval models/base --env babyai:5 --variant none --variant verbs --variant no-actions+json\n"
       "  sojourn eval models/base --env textcraft:1,recipes=fresh,distractors=1,counts=1 --env babyai:1-5 --samples 4\n"
       "  sojourn eval runs/quickstart/arms/mixture --env babyai:5 --split both --json\n"
       "  sojourn eval --model SmolLM2-135M-Instruct.Q4_1.gguf --env textcraft:1 --instructions\n"
       "  sojourn eval --endpoint http://localhost:8000 --tokenizer models/base --env babyai:5\n"
       "  sojourn eval Qwen/Qwen3-8B --endpoint https://models.example.org/v1 --api-key-variable MODELS_KEY --env babyai:5");
-  command->callback([a, &action] { action = [a] { return Eval(*a); }; });
+  command->callback([a, &action] {
+    action = [a] { return RunEval(*a, [&](const v1::Results& results) { return Show(results, *a); }); };
+  });
 }
 
 }  // namespace sojourn::cli

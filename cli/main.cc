@@ -34,6 +34,8 @@ int main(int argc, char** argv) {
   sojourn::cli::AddConformance(app, action);
   sojourn::cli::AddEval(app, action);
   sojourn::cli::AddHouseholds(app, action);
+  sojourn::cli::AddDifficulty(app, action);
+  sojourn::cli::AddData(app, action);
   sojourn::cli::AddIndex(app, action);
   sojourn::cli::AddSft(app, action);
   sojourn::cli::AddPrograms(app, action);

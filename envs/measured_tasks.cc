@@ -33,6 +33,7 @@ absl::StatusOr<MeasuredTask> ParseTask(const json& line) {
     const auto split = ParseSplit(line.at("split").get<std::string>());
     if (!split.ok()) return split.status();
     task.task = {*split, line.at("difficulty").get<int>(), line.at("index").get<int64_t>()};
+    task.max_turns = line.value("max_turns", 0u);
     task.episodes = line.at("episodes").get<uint32_t>();
     task.successes = line.at("successes").get<uint32_t>();
     task.turns = line.value("turns", 0.0);
@@ -169,6 +170,7 @@ std::string FormatTaskFile(const TaskFile& file) {
                   {"split", std::string(SplitName(task.task.split))},
                   {"difficulty", task.task.difficulty},
                   {"index", task.task.index},
+                  {"max_turns", task.max_turns},
                   {"episodes", task.episodes},
                   {"successes", task.successes},
                   {"success", task.rate()},

@@ -19,13 +19,15 @@ struct MeasuredTask {
   std::string environment;
   Options options;  // that the environment was made with
   TaskId task;
+  uint32_t max_turns = 0;                // of an episode
   uint32_t episodes = 0, successes = 0;  // episodes > 0
   double turns = 0;                      // mean
   double rate() const { return static_cast<double>(successes) / episodes; }
 };
 
 // The file: JSON lines. The first tells the policy and the settings; every other is a task:
-// {"environment", "options", "split", "difficulty", "index", "episodes", "successes", "success", "turns"}.
+// {"environment", "options", "split", "difficulty", "index", "max_turns", "episodes", "successes", "success",
+// "turns"}.
 struct TaskFile {
   std::map<std::string, std::string> settings;
   std::vector<MeasuredTask> tasks;

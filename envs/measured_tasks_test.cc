@@ -22,7 +22,7 @@ TaskFile Measured(const std::string& environment = "textcraft", const Options& o
   for (const Split split : {Split::kTrain, Split::kTest}) {
     for (const int difficulty : {1, 2}) {
       for (int64_t index = 0; index < 20; ++index) {
-        file.tasks.push_back({environment, options, {split, difficulty, index}, 4, static_cast<uint32_t>(index % 5), 2.5});
+        file.tasks.push_back({environment, options, {split, difficulty, index}, 20, 4, static_cast<uint32_t>(index % 5), 2.5});
       }
     }
   }
