@@ -12,9 +12,11 @@
 namespace sojourn::actor {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class RolloutTest : public ::testing::Test {
@@ -196,6 +198,40 @@ TEST_F(RolloutTest, WhatCanNeverBePlayedFailsWithItsReason) {
   rollout_->Add(FakeAssignment(1));  // and play goes on
   PlayAll();
   EXPECT_THAT(trajectories_, SizeIs(4));
+}
+
+TEST_F(RolloutTest, AVariantIsPlayedWithItsInstructionsAndActionFormat) {
+  v1::JobConfig config = FakeConfig();
+  config.mutable_policy()->set_instructions(true);
+  config.mutable_policy()->set_max_context_tokens(16384);
+  Reset(config, 8);
+  std::string prompt;
+  const auto play = [&](uint64_t group, const std::string& variant) {
+    v1::Assignment assignment = FakeAssignment(group);
+    assignment.set_variant(variant);
+    trajectories_.clear();
+    rollout_->Add(assignment);
+    const PolicyName policy = *rollout_->MissingPolicy();
+    rollout_->SetEngine(policy, std::make_unique<FakeEngine>(
+                                    rollout_->engine_options(), [&](const std::vector<int32_t>& tokens, RandomKey) {
+                                      prompt = setup_->tokenizer().Decode(tokens);
+                                      auto answer = setup_->tokenizer().Encode(
+                                          R"(I turn. {"name": "act", "arguments": {"action": "turn left"}})");
+                                      answer.push_back(setup_->chat().stop_token());
+                                      return std::pair(answer, true);
+                                    }));
+    while (*rollout_->Step()) {
+    }
+    rollout_->TakeEngine();
+    EXPECT_THAT(trajectories_, SizeIs(4));
+    return trajectories_.empty() ? 0 : trajectories_[0].invalid_actions();
+  };
+  EXPECT_EQ(play(0, "json"), 0);
+  EXPECT_THAT(prompt, AllOf(HasSubstr("one tool call"), Not(HasSubstr("<Your Action>"))));
+  EXPECT_EQ(play(1, ""), 3) << "instances are of their variant";
+  EXPECT_THAT(prompt, HasSubstr("<Your Action>"));
+  EXPECT_EQ(play(2, "json+verbs"), 3) << "it is not called so any more";
+  EXPECT_THAT(prompt, AllOf(HasSubstr("The commands are: "), Not(HasSubstr("- turn right"))));
 }
 
 TEST_F(RolloutTest, ARevokedArmIsForgotten) {
