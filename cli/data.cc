@@ -1,4 +1,5 @@
-// sojourn data check: what a folder of real data holds for each environment, and what is wrong with it.
+// sojourn data check: what a folder of real data holds for each environment, and what is wrong with
+// it.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -38,15 +39,18 @@ void Print(const Reports& reports, const std::string& directory) {
       rows.push_back({name, absl::StrCat(found.count), found.what});
       if (found.count > 0) absl::StrAppend(&gains, "  ", name, ": ", found.gain, "\n");
     }
-    for (const std::string& fault : report.faults) absl::StrAppend(&faults, "  ", name, ": ", fault, "\n");
-    if (report.found.empty() && report.faults.empty()) absl::StrAppend(&nothing, nothing.empty() ? "" : ", ", name);
+    for (const std::string& fault : report.faults)
+      absl::StrAppend(&faults, "  ", name, ": ", fault, "\n");
+    if (report.found.empty() && report.faults.empty())
+      absl::StrAppend(&nothing, nothing.empty() ? "" : ", ", name);
   }
   if (rows.size() > 1) std::printf("%s", Table(rows, IsTerminal(stdout)).c_str());
   if (!gains.empty()) {
-    std::printf("\nWith --option data=%s (in job files: options: {data: %s})\n%s", directory.c_str(), directory.c_str(),
-                gains.c_str());
+    std::printf("\nWith --option data=%s (in job files: options: {data: %s})\n%s",
+                directory.c_str(), directory.c_str(), gains.c_str());
   }
-  if (!nothing.empty()) std::printf("%snothing for: %s\n", rows.size() > 1 ? "\n" : "", nothing.c_str());
+  if (!nothing.empty())
+    std::printf("%snothing for: %s\n", rows.size() > 1 ? "\n" : "", nothing.c_str());
   if (!faults.empty()) std::printf("\nfaults; all else can be used\n%s", faults.c_str());
 }
 
@@ -54,7 +58,9 @@ int Check(const Arguments& a) {
   const auto reports = envs::CheckData(a.directory);
   if (!reports.ok()) return Fail(reports.status());
   if (a.json) {
-    std::printf("%s\n", ToJson(*reports).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf(
+        "%s\n",
+        ToJson(*reports).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
     Print(*reports, a.directory);
   }
@@ -68,10 +74,15 @@ int Check(const Arguments& a) {
 
 void AddData(CLI::App& app, Action& action) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* data = app.add_subcommand("data", "Real data for environments: questions, games, products");
+  CLI::App* data =
+      app.add_subcommand("data", "Real data for environments: questions, games, products");
   data->require_subcommand(1);
-  CLI::App* check = data->add_subcommand("check", "What a folder holds for each environment; status 1 if there are faults");
-  check->add_option("DIRECTORY", a->directory, "the folder that environments are given as option \"data\"")->required();
+  CLI::App* check = data->add_subcommand(
+      "check", "What a folder holds for each environment; status 1 if there are faults");
+  check
+      ->add_option("DIRECTORY", a->directory,
+                   "the folder that environments are given as option \"data\"")
+      ->required();
   check->add_flag("--json", a->json, "print JSON");
   check->footer("Example:\n  sojourn data check data/searchqa");
   check->callback([a, &action] { action = [a] { return Check(*a); }; });

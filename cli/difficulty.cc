@@ -1,4 +1,5 @@
-// sojourn difficulty: how often a policy solves each task, as a file that makes easy and hard tasks of them.
+// sojourn difficulty: how often a policy solves each task, as a file that makes easy and hard tasks
+// of them.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -61,20 +62,23 @@ MeasuredTask TaskOf(const v1::JobConfig& config, const v1::EvaluationCell& cell,
     task.environment = environment.type();
     task.options = envs::Options(environment.options().begin(), environment.options().end());
   }
-  task.task = {cell.split() == "train" ? envs::Split::kTrain : envs::Split::kTest, cell.difficulty(), index};
+  task.task = {cell.split() == "train" ? envs::Split::kTrain : envs::Split::kTest,
+               cell.difficulty(), index};
   task.max_turns = cell.max_turns();
   return task;
 }
 
 std::map<std::string, std::string> Settings(const Arguments& a, const v1::JobConfig& config) {
-  std::map<std::string, std::string> settings = {{"samples", absl::StrCat(a.expert ? 1 : a.eval->samples)},
-                                                 {"seed", absl::StrCat(a.eval->seed)}};
+  std::map<std::string, std::string> settings = {
+      {"samples", absl::StrCat(a.expert ? 1 : a.eval->samples)},
+      {"seed", absl::StrCat(a.eval->seed)}};
   if (a.expert || a.random) {
     settings["policy"] = a.expert ? "expert" : "random";
     return settings;
   }
   const v1::Policy& policy = config.policy();
-  settings["policy"] = policy.has_endpoint() ? absl::StrCat(policy.endpoint().model(), " at ", policy.endpoint().url())
+  settings["policy"] = policy.has_endpoint() ? absl::StrCat(policy.endpoint().model(), " at ",
+                                                            policy.endpoint().url())
                                              : policy.model();
   if (!policy.has_endpoint()) settings["policy_sha256"] = WeightsSha256(policy.model());
   settings["temperature"] = absl::StrCat(config.rollout().temperature());
@@ -89,7 +93,8 @@ std::map<std::string, std::string> Settings(const Arguments& a, const v1::JobCon
 // Writes the file, and says what it holds.
 int Keep(const Arguments& a, const v1::JobConfig& config, std::vector<MeasuredTask> tasks) {
   TaskFile file{Settings(a, config), std::move(tasks)};
-  if (absl::Status written = WriteFileAtomically(a.out, envs::FormatTaskFile(file)); !written.ok()) return Fail(written);
+  if (absl::Status written = WriteFileAtomically(a.out, envs::FormatTaskFile(file)); !written.ok())
+    return Fail(written);
   struct Count {
     int tasks = 0, never = 0, always = 0;
     double rate = 0;
@@ -105,10 +110,12 @@ int Keep(const Arguments& a, const v1::JobConfig& config, std::vector<MeasuredTa
     count.always += task.successes == task.episodes;
     count.rate += task.rate();
   }
-  std::vector<std::vector<std::string>> rows = {{"tasks", "measured", "solved never", "sometimes", "always", "success"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"tasks", "measured", "solved never", "sometimes", "always", "success"}};
   for (const auto& [name, count] : columns) {
     rows.push_back({name, absl::StrCat(count.tasks), absl::StrCat(count.never),
-                    absl::StrCat(count.tasks - count.never - count.always), absl::StrCat(count.always),
+                    absl::StrCat(count.tasks - count.never - count.always),
+                    absl::StrCat(count.always),
                     absl::StrFormat("%.1f%%", 100 * count.rate / count.tasks)});
   }
   std::printf("%s\nwritten to %s; use it as an option of the environment: tasks_by=%s\n",
@@ -145,11 +152,13 @@ int MeasurePlayer(const Arguments& a) {
     const auto instance = (*environment)->NewInstance();
     for (int64_t index = 0; index < a.eval->tasks; ++index) {
       MeasuredTask& task = tasks.emplace_back(TaskOf(config, cell, index));
-      const auto player = a.expert ? NewExpert() : NewRandomPlayer(RandomKey(a.eval->seed).With(index).value());
+      const auto player =
+          a.expert ? NewExpert() : NewRandomPlayer(RandomKey(a.eval->seed).With(index).value());
       task.episodes = a.expert ? 1 : a.eval->samples;
       for (uint32_t episode = 0; episode < task.episodes; ++episode) {
-        const auto outcome = PlayEpisode((*environment)->spec(), *instance, task.task, *player,
-                                         static_cast<int>(cell.max_turns()), [](const Exchange&) {});
+        const auto outcome =
+            PlayEpisode((*environment)->spec(), *instance, task.task, *player,
+                        static_cast<int>(cell.max_turns()), [](const Exchange&) {});
         if (!outcome.ok()) return Fail(outcome.status());
         task.successes += outcome->success;
         task.turns += static_cast<double>(outcome->turns) / task.episodes;
@@ -163,7 +172,8 @@ int Measure(const Arguments& a) {
   for (const std::string& column : a.eval->columns) {
     if (!absl::StrContains(column, "tasks_by=")) continue;
     return Fail(absl::InvalidArgumentError(absl::StrCat(
-        "--env ", column, ": an environment's own tasks are measured; leave out tasks_by and tasks_cut")));
+        "--env ", column,
+        ": an environment's own tasks are measured; leave out tasks_by and tasks_cut")));
   }
   return a.expert || a.random ? MeasurePlayer(a) : MeasureModel(a);
 }
@@ -176,15 +186,19 @@ void AddDifficulty(CLI::App& app, Action& action) {
   a->eval->samples = 8;
   a->eval->no_greedy = true;
   CLI::App* command = app.add_subcommand(
-      "difficulty", "Measure how often a policy solves each task, for easy and hard tasks by what it can do");
+      "difficulty",
+      "Measure how often a policy solves each task, for easy and hard tasks by what it can do");
   AddEvalOptions(command, a->eval);
   command->add_option("--out", a->out, "the file to write, JSON lines")->required();
-  CLI::Option* expert = command->add_flag("--expert", a->expert, "the expert plays each task once, instead of a model");
-  command->add_flag("--random", a->random, "random valid actions are played, instead of a model")->excludes(expert);
+  CLI::Option* expert = command->add_flag("--expert", a->expert,
+                                          "the expert plays each task once, instead of a model");
+  command->add_flag("--random", a->random, "random valid actions are played, instead of a model")
+      ->excludes(expert);
   command->footer(
       "Examples:\n"
       "  sojourn difficulty models/base --env textcraft:1-4 --tasks 100 --out textcraft.jsonl\n"
-      "  sojourn eval models/base --env textcraft:all,tasks_by=textcraft.jsonl,tasks_cut=0.5 --tasks 20\n"
+      "  sojourn eval models/base --env textcraft:all,tasks_by=textcraft.jsonl,tasks_cut=0.5 "
+      "--tasks 20\n"
       "  sojourn difficulty --random --env babyai:1-20 --max-turns 5 --out babyai.jsonl");
   command->callback([a, &action] { action = [a] { return Measure(*a); }; });
 }

@@ -1,5 +1,5 @@
-// Measuring a model on environments' tasks, as a job without stages: what `sojourn eval` and `sojourn difficulty`
-// have in common.
+// Measuring a model on environments' tasks, as a job without stages: what `sojourn eval` and
+// `sojourn difficulty` have in common.
 #ifndef SOJOURN_CLI_EVAL_H_
 #define SOJOURN_CLI_EVAL_H_
 

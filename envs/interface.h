@@ -7,13 +7,15 @@
 
 namespace sojourn::envs {
 
-// Every field may stay empty: a variant that needs what is missing is refused for this environment, by name
-// and with the reason. Texts are quoted exactly as the environment says them, without any variant.
+// Every field may stay empty: a variant that needs what is missing is refused for this environment,
+// by name and with the reason. Texts are quoted exactly as the environment says them, without any
+// variant.
 struct Interface {
-  // A word of the texts, or words with one space between them, and others that may stand for it. A word is a
-  // run of letters and digits: "oak_planks" is two. With several forms ("craft|crafted|crafting") actions use
-  // the first, and every alternative has as many, in the same order. Words that begin a sentence need no form
-  // of their own. No alternatives: a word is made up.
+  // A word of the texts, or words with one space between them, and others that may stand for it. A
+  // word is a run of letters and digits: "oak_planks" is two. With several forms
+  // ("craft|crafted|crafting") actions use the first, and every alternative has as many, in the
+  // same order. Words that begin a sentence need no form of their own. No alternatives: a word is
+  // made up.
   struct Word {
     std::string text;
     std::vector<std::string> others;
@@ -21,12 +23,12 @@ struct Interface {
   std::vector<Word> verbs;    // of actions: "go to", "craft", "using"
   std::vector<Word> objects;  // what actions name: "ball", "red", "oak"
 
-  // The forms of all actions, such as "go to OBJECT NUMBER": told at the beginning of an episode whose verbs
-  // are renamed. Empty: the observations tell them anyway.
+  // The forms of all actions, such as "go to OBJECT NUMBER": told at the beginning of an episode
+  // whose verbs are renamed. Empty: the observations tell them anyway.
   std::vector<std::string> commands;
 
-  // Lists in observations: what stands between `begin` and the next `end` (empty: the observation's end), cut
-  // at each `separator`. `last` is what stands before the last element alone ("and ").
+  // Lists in observations: what stands between `begin` and the next `end` (empty: the observation's
+  // end), cut at each `separator`. `last` is what stands before the last element alone ("and ").
   struct List {
     std::string begin, separator, end;
     std::string last = {};
@@ -34,10 +36,10 @@ struct Interface {
   };
   std::vector<List> lists;
 
-  // Sentences of observations, and others that say the same. They begin with text, and have holes: $1 to $9 for
-  // any text that does not go past the line or a full stop before a space, #1 to #9 for a number. A hole takes as
-  // little as will do, one at the end as much as it can. Every alternative has the same holes. Where several
-  // sentences fit, the first listed is taken.
+  // Sentences of observations, and others that say the same. They begin with text, and have holes:
+  // $1 to $9 for any text that does not go past the line or a full stop before a space, #1 to #9
+  // for a number. A hole takes as little as will do, one at the end as much as it can. Every
+  // alternative has the same holes. Where several sentences fit, the first listed is taken.
   struct Sentence {
     std::string text;
     std::vector<std::string> others;

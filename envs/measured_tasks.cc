@@ -20,10 +20,13 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kMark = "sojourn_task_difficulty";  // the first line has it, with the format's version
+constexpr const char* kMark =
+    "sojourn_task_difficulty";  // the first line has it, with the format's version
 constexpr std::array<const char*, 3> kNames = {"easy", "medium", "hard"};
 
-std::string Dump(const json& line) { return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
+std::string Dump(const json& line) {
+  return line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
 
 absl::StatusOr<MeasuredTask> ParseTask(const json& line) {
   MeasuredTask task;
@@ -41,7 +44,8 @@ absl::StatusOr<MeasuredTask> ParseTask(const json& line) {
     return absl::InvalidArgumentError(fault.what());
   }
   if (task.episodes == 0 || task.successes > task.episodes) {
-    return absl::InvalidArgumentError(absl::StrCat(task.successes, " successes of ", task.episodes, " episodes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(task.successes, " successes of ", task.episodes, " episodes"));
   }
   return task;
 }
@@ -65,7 +69,8 @@ std::string RatesText(const std::vector<MeasuredTask>& tasks) {
   std::map<double, int> counts;
   for (const MeasuredTask& task : tasks) ++counts[task.rate()];
   std::vector<std::string> parts;
-  for (const auto& [rate, count] : counts) parts.push_back(absl::StrFormat("%.3g (%d)", rate, count));
+  for (const auto& [rate, count] : counts)
+    parts.push_back(absl::StrFormat("%.3g (%d)", rate, count));
   if (parts.size() > 12) {
     parts.erase(parts.begin() + 6, parts.end() - 5);
     parts.insert(parts.begin() + 6, "...");
@@ -83,11 +88,11 @@ struct Shared {
     for (const DifficultySpec& known : spec.difficulties) {
       if (known.difficulty == difficulty) return &tasks[static_cast<int>(split)][difficulty - 1];
     }
-    return absl::InvalidArgumentError(
-        absl::StrCat(spec.name, " by measured difficulty has no difficulty ", difficulty, "; known: ",
-                     absl::StrJoin(spec.difficulties, ", ", [](std::string* out, const DifficultySpec& d) {
-                       absl::StrAppend(out, d.difficulty, " (", d.name, ")");
-                     })));
+    return absl::InvalidArgumentError(absl::StrCat(
+        spec.name, " by measured difficulty has no difficulty ", difficulty, "; known: ",
+        absl::StrJoin(spec.difficulties, ", ", [](std::string* out, const DifficultySpec& d) {
+          absl::StrAppend(out, d.difficulty, " (", d.name, ")");
+        })));
   }
 };
 
@@ -100,8 +105,9 @@ class MeasuredInstance : public Instance {
     const auto tasks = shared_->Find(task.split, task.difficulty);
     if (!tasks.ok()) return tasks.status();
     if (task.index < 0 || task.index >= static_cast<int64_t>((*tasks)->size())) {
-      return absl::OutOfRangeError(absl::StrCat("no ", SplitName(task.split), " task ", task.index, " of difficulty ",
-                                                task.difficulty, "; there are ", (*tasks)->size()));
+      return absl::OutOfRangeError(absl::StrCat("no ", SplitName(task.split), " task ", task.index,
+                                                " of difficulty ", task.difficulty, "; there are ",
+                                                (*tasks)->size()));
     }
     return instance_->Reset((**tasks)[task.index]);
   }
@@ -125,15 +131,17 @@ class Measured : public Environment {
     if (!tasks.ok()) return tasks.status();
     return (*tasks)->size();
   }
-  std::unique_ptr<Instance> NewInstance() const override { return std::make_unique<MeasuredInstance>(shared_); }
+  std::unique_ptr<Instance> NewInstance() const override {
+    return std::make_unique<MeasuredInstance>(shared_);
+  }
 
  private:
   const std::shared_ptr<const Shared> shared_;
 };
 
 // Those of the file's tasks that were measured in the environment as it is now.
-absl::StatusOr<std::vector<MeasuredTask>> TasksOf(const Environment& environment, const Options& options,
-                                                  TaskFile file) {
+absl::StatusOr<std::vector<MeasuredTask>> TasksOf(const Environment& environment,
+                                                  const Options& options, TaskFile file) {
   const Spec& spec = environment.spec();
   const Options own = OwnOptions(spec, options);
   std::vector<MeasuredTask> tasks;
@@ -147,15 +155,17 @@ absl::StatusOr<std::vector<MeasuredTask>> TasksOf(const Environment& environment
       const auto count = environment.TaskCount(task.task.split, task.task.difficulty);
       if (!count.ok()) return count.status();
       if (task.task.index < 0 || task.task.index >= *count) {
-        return absl::InvalidArgumentError(absl::StrCat("has ", SplitName(task.task.split), " task ", task.task.index,
-                                                       " of difficulty ", task.task.difficulty, ", but there are ", *count));
+        return absl::InvalidArgumentError(
+            absl::StrCat("has ", SplitName(task.task.split), " task ", task.task.index,
+                         " of difficulty ", task.task.difficulty, ", but there are ", *count));
       }
       tasks.push_back(std::move(task));
     }
   }
   if (!tasks.empty()) return tasks;
-  return absl::InvalidArgumentError(absl::StrCat("has no task of ", spec.name, " with ", OptionsText(own), "; it has tasks of ",
-                                                 others.empty() ? "nothing" : absl::StrJoin(others, "; ")));
+  return absl::InvalidArgumentError(
+      absl::StrCat("has no task of ", spec.name, " with ", OptionsText(own), "; it has tasks of ",
+                   others.empty() ? "nothing" : absl::StrJoin(others, "; ")));
 }
 
 }  // namespace
@@ -194,13 +204,16 @@ absl::StatusOr<TaskFile> ParseTaskFile(std::string_view text, const std::string&
     if (number == 1) {
       if (line.value(kMark, json()) != 1) return fault("is not what `sojourn difficulty` writes");
       for (const auto& [name, value] : line.items()) {
-        if (name != kMark) file.settings[name] = value.is_string() ? value.get<std::string>() : value.dump();
+        if (name != kMark)
+          file.settings[name] = value.is_string() ? value.get<std::string>() : value.dump();
       }
       continue;
     }
     auto task = ParseTask(line);
     if (!task.ok()) return fault(task.status().message());
-    if (!seen.insert({task->environment, task->options, task->task.split, task->task.difficulty, task->task.index}).second) {
+    if (!seen.insert({task->environment, task->options, task->task.split, task->task.difficulty,
+                      task->task.index})
+             .second) {
       return fault("is a task that an earlier line has");
     }
     file.tasks.push_back(*std::move(task));
@@ -209,10 +222,13 @@ absl::StatusOr<TaskFile> ParseTaskFile(std::string_view text, const std::string&
   return file;
 }
 
-absl::StatusOr<TaskCut> ParseTaskCut(std::string_view text, const std::vector<MeasuredTask>& tasks) {
+absl::StatusOr<TaskCut> ParseTaskCut(std::string_view text,
+                                     const std::vector<MeasuredTask>& tasks) {
   const auto fault = [&] {
-    return absl::InvalidArgumentError(absl::StrCat("tasks_cut: \"", text, "\" is no cut; expected a rate of success such as "
-                                                   "0.5, a share of the tasks such as 50%, or two, as in 0.25-0.75"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("tasks_cut: \"", text,
+                     "\" is no cut; expected a rate of success such as "
+                     "0.5, a share of the tasks such as 50%, or two, as in 0.25-0.75"));
   };
   std::vector<double> rates;
   for (const MeasuredTask& task : tasks) rates.push_back(task.rate());
@@ -234,21 +250,26 @@ absl::StatusOr<TaskCut> ParseTaskCut(std::string_view text, const std::vector<Me
     const bool percent = part.ends_with('%');
     if (percent) part.remove_suffix(1);
     double value = 0;
-    if (!absl::SimpleAtod(part, &value) || !(value >= 0 && value <= (percent ? 100 : 1))) return fault();
+    if (!absl::SimpleAtod(part, &value) || !(value >= 0 && value <= (percent ? 100 : 1)))
+      return fault();
     cuts.push_back(percent ? rate_at(value / 100) : value);
   }
   if (cuts.size() > 2 || cuts.front() > cuts.back()) return fault();
   return TaskCut{cuts.front(), cuts.back()};
 }
 
-absl::StatusOr<std::unique_ptr<Environment>> ByMeasuredDifficulty(std::shared_ptr<const Environment> environment,
-                                                                  const Options& options, const std::string& path,
-                                                                  std::string_view cut_text) {
-  const auto fault = [&](std::string_view why) { return absl::InvalidArgumentError(absl::StrCat("tasks_by: ", path, " ", why)); };
+absl::StatusOr<std::unique_ptr<Environment>> ByMeasuredDifficulty(
+    std::shared_ptr<const Environment> environment, const Options& options, const std::string& path,
+    std::string_view cut_text) {
+  const auto fault = [&](std::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat("tasks_by: ", path, " ", why));
+  };
   const auto text = ReadFile(path);
-  if (!text.ok()) return absl::Status(text.status().code(), absl::StrCat("tasks_by: ", text.status().message()));
+  if (!text.ok())
+    return absl::Status(text.status().code(), absl::StrCat("tasks_by: ", text.status().message()));
   auto file = ParseTaskFile(*text, path);
-  if (!file.ok()) return absl::InvalidArgumentError(absl::StrCat("tasks_by: ", file.status().message()));
+  if (!file.ok())
+    return absl::InvalidArgumentError(absl::StrCat("tasks_by: ", file.status().message()));
   const auto tasks = TasksOf(*environment, options, *std::move(file));
   if (!tasks.ok()) return fault(tasks.status().message());
   const auto cut = ParseTaskCut(cut_text, *tasks);
@@ -259,7 +280,9 @@ absl::StatusOr<std::unique_ptr<Environment>> ByMeasuredDifficulty(std::shared_pt
   shared->environment = std::move(environment);
   std::array<int, 3> counts{};
   for (const MeasuredTask& task : *tasks) {
-    const int difficulty = task.rate() >= cut->easy_from ? kEasy : task.rate() < cut->hard_below ? kHard : kMedium;
+    const int difficulty = task.rate() >= cut->easy_from   ? kEasy
+                           : task.rate() < cut->hard_below ? kHard
+                                                           : kMedium;
     shared->tasks[static_cast<int>(task.task.split)][difficulty - 1].push_back(task.task);
     ++counts[difficulty - 1];
   }
@@ -268,9 +291,9 @@ absl::StatusOr<std::unique_ptr<Environment>> ByMeasuredDifficulty(std::shared_pt
     const bool is_empty = counts[difficulty - 1] == 0;
     if (!is_empty) shared->spec.difficulties.push_back({difficulty, kNames[difficulty - 1]});
     if (is_empty && difficulty != kMedium) {
-      return absl::InvalidArgumentError(absl::StrCat("tasks_cut: with ", cut_text, " no task of ", path, " is ",
-                                                     kNames[difficulty - 1], "; rates of success, and how many tasks have them: ",
-                                                     RatesText(*tasks)));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tasks_cut: with ", cut_text, " no task of ", path, " is ", kNames[difficulty - 1],
+          "; rates of success, and how many tasks have them: ", RatesText(*tasks)));
     }
   }
   return std::make_unique<Measured>(std::move(shared));

@@ -1,5 +1,5 @@
-// Tasks by measured difficulty: how often a policy solved each, as a file, and environments whose difficulties are
-// made of it.
+// Tasks by measured difficulty: how often a policy solved each, as a file, and environments whose
+// difficulties are made of it.
 #ifndef SOJOURN_ENVS_MEASURED_TASKS_H_
 #define SOJOURN_ENVS_MEASURED_TASKS_H_
 
@@ -26,8 +26,8 @@ struct MeasuredTask {
 };
 
 // The file: JSON lines. The first tells the policy and the settings; every other is a task:
-// {"environment", "options", "split", "difficulty", "index", "max_turns", "episodes", "successes", "success",
-// "turns"}.
+// {"environment", "options", "split", "difficulty", "index", "max_turns", "episodes", "successes",
+// "success", "turns"}.
 struct TaskFile {
   std::map<std::string, std::string> settings;
   std::vector<MeasuredTask> tasks;
@@ -36,24 +36,26 @@ std::string FormatTaskFile(const TaskFile& file);
 // InvalidArgument names the line that is wrong or repeats another.
 absl::StatusOr<TaskFile> ParseTaskFile(std::string_view text, const std::string& path);
 
-// Where tasks are divided by their rate of success: below `hard_below` they are hard, from `easy_from` on easy.
+// Where tasks are divided by their rate of success: below `hard_below` they are hard, from
+// `easy_from` on easy.
 struct TaskCut {
   double hard_below = 0, easy_from = 0;
 };
-// "0.5": tasks below are hard, the others easy. "0.25-0.75": those between are medium. In percent the numbers are
-// shares of the tasks, the hardest first: "50%", "30%-70%"; tasks of one rate stay together, so a share is met as
-// nearly as they allow. InvalidArgument says what is wrong.
+// "0.5": tasks below are hard, the others easy. "0.25-0.75": those between are medium. In percent
+// the numbers are shares of the tasks, the hardest first: "50%", "30%-70%"; tasks of one rate stay
+// together, so a share is met as nearly as they allow. InvalidArgument says what is wrong.
 absl::StatusOr<TaskCut> ParseTaskCut(std::string_view text, const std::vector<MeasuredTask>& tasks);
 
 // The difficulties of such an environment.
 inline constexpr int kEasy = 1, kMedium = 2, kHard = 3;
 
-// The environment with the tasks of `file` that were measured in it, with the same options of its own: difficulty 1
-// easy, 2 medium, 3 hard, as far as there are any; a split has the tasks of its own split, in the file's order. So
-// easy and hard tasks are disjoint, and so are training and test tasks. Errors name the file.
-absl::StatusOr<std::unique_ptr<Environment>> ByMeasuredDifficulty(std::shared_ptr<const Environment> environment,
-                                                                  const Options& options, const std::string& file,
-                                                                  std::string_view cut);
+// The environment with the tasks of `file` that were measured in it, with the same options of its
+// own: difficulty 1 easy, 2 medium, 3 hard, as far as there are any; a split has the tasks of its
+// own split, in the file's order. So easy and hard tasks are disjoint, and so are training and test
+// tasks. Errors name the file.
+absl::StatusOr<std::unique_ptr<Environment>> ByMeasuredDifficulty(
+    std::shared_ptr<const Environment> environment, const Options& options, const std::string& file,
+    std::string_view cut);
 
 }  // namespace sojourn::envs
 

@@ -4,6 +4,7 @@
 #include "absl/strings/str_split.h"
 #include "envs/environment.h"
 #include "envs/react.h"
+#include "envs/variants/formats.h"
 
 namespace {
 
@@ -22,6 +23,10 @@ std::vector<Player>& Players() {
       if (!environment.ok()) continue;  // one that needs more than its name: a remote one
       auto instance = (*environment)->NewInstance();
       made->push_back({*std::move(environment), std::move(instance)});
+      auto varied = Make(name, {{"variants", "verbs+paraphrase+shuffle+chatter"}});
+      if (!varied.ok()) continue;  // it tells variants nothing of its texts
+      instance = (*varied)->NewInstance();
+      made->push_back({*std::move(varied), std::move(instance)});
     }
     return made;
   }();
@@ -33,6 +38,7 @@ std::vector<Player>& Players() {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   (void)ParseAction(input);
+  for (const char* form : {"line", "json", "tags"}) (void)variants::FindFormat(form)->read(input);
   if (size < 2) return 0;
   Player& player = Players()[data[0] % Players().size()];
   const auto& difficulties = player.environment->spec().difficulties;

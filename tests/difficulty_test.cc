@@ -1,4 +1,5 @@
-// `sojourn difficulty`, `sojourn eval` with its file and with variants, and `sojourn data check`, as a user meets them.
+// `sojourn difficulty`, `sojourn eval` with its file and with variants, and `sojourn data check`,
+// as a user meets them.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -54,17 +55,21 @@ class DifficultyTest : public ::testing::Test {
   fs::path folder_;
 };
 
-const std::vector<std::string> kQuick = {"--max-turns", "3", "--threads", "1", "--slots", "16",
-                                         "--max-context-tokens", "1024"};
+const std::vector<std::string> kQuick = {
+    "--max-turns", "3", "--threads", "1", "--slots", "16", "--max-context-tokens", "1024"};
 
-std::vector<std::string> With(std::vector<std::string> arguments, const std::vector<std::string>& more) {
+std::vector<std::string> With(std::vector<std::string> arguments,
+                              const std::vector<std::string>& more) {
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
 
 TEST_F(DifficultyTest, AModelsEasyAndHardTasksCanBePlayed) {
-  const std::string craft = "textcraft:1-2,recipes=fresh,distractors=1,counts=1", out = Path("tasks.jsonl");
-  const std::string table = Run(With({"difficulty", "models/base", "--env", craft, "--tasks", "12", "--samples", "4", "--out", out}, kQuick));
+  const std::string craft = "textcraft:1-2,recipes=fresh,distractors=1,counts=1",
+                    out = Path("tasks.jsonl");
+  const std::string table = Run(With({"difficulty", "models/base", "--env", craft, "--tasks", "12",
+                                      "--samples", "4", "--out", out},
+                                     kQuick));
   EXPECT_THAT(table, AllOf(HasSubstr("textcraft/1 (train)"), HasSubstr("tasks_by=" + out)));
   const auto file = envs::ParseTaskFile(ReadFile(out).value_or(""), out);
   ASSERT_TRUE(file.ok()) << file.status();
@@ -74,8 +79,11 @@ TEST_F(DifficultyTest, AModelsEasyAndHardTasksCanBePlayed) {
   EXPECT_EQ(file->tasks[0].max_turns, 3);
   for (const envs::MeasuredTask& task : file->tasks) EXPECT_EQ(task.episodes, 4);
 
-  const json report = json::parse(Run(With({"eval", "models/base", "--env", "textcraft:all,recipes=fresh,distractors=1,counts=1,tasks_cut=0.25,tasks_by=" + out,
-                                            "--tasks", "4", "--samples", "4", "--no-greedy", "--json"}, kQuick)));
+  const json report = json::parse(
+      Run(With({"eval", "models/base", "--env",
+                "textcraft:all,recipes=fresh,distractors=1,counts=1,tasks_cut=0.25,tasks_by=" + out,
+                "--tasks", "4", "--samples", "4", "--no-greedy", "--json"},
+               kQuick)));
   const json& cells = report["rows"][0]["cells"];
   ASSERT_EQ(cells.size(), 2) << "easy and hard";
   EXPECT_EQ(cells[0]["difficulty"], envs::kEasy);
@@ -84,12 +92,14 @@ TEST_F(DifficultyTest, AModelsEasyAndHardTasksCanBePlayed) {
 }
 
 TEST_F(DifficultyTest, TheExpertAndChanceNeedNoModel) {
-  Run({"difficulty", "--expert", "--env", "babyai:1", "--split", "test", "--tasks", "5", "--out", Path("expert")});
+  Run({"difficulty", "--expert", "--env", "babyai:1", "--split", "test", "--tasks", "5", "--out",
+       Path("expert")});
   const auto expert = envs::ParseTaskFile(ReadFile(Path("expert")).value_or(""), "expert");
   ASSERT_TRUE(expert.ok()) << expert.status();
   ASSERT_EQ(expert->tasks.size(), 5);
   EXPECT_EQ(expert->tasks[0].rate(), 1);
-  const std::vector<std::string> random = {"difficulty", "--random", "--env", "babyai:5", "--max-turns", "3", "--tasks", "20", "--out"};
+  const std::vector<std::string> random = {
+      "difficulty", "--random", "--env", "babyai:5", "--max-turns", "3", "--tasks", "20", "--out"};
   Run(With(random, {Path("one")}));
   Run(With(random, {Path("two")}));
   Run(With(random, {Path("other"), "--seed", "2"}));
@@ -98,15 +108,18 @@ TEST_F(DifficultyTest, TheExpertAndChanceNeedNoModel) {
 }
 
 TEST_F(DifficultyTest, VariantsAreColumnsOfTheirOwn) {
-  const std::vector<std::string> eval = With({"eval", "models/base", "--env", "babyai:1", "--tasks", "6", "--no-greedy", "--random",
-                                              "--variant", "none", "--variant", "verbs+no-actions"}, kQuick);
+  const std::vector<std::string> eval =
+      With({"eval", "models/base", "--env", "babyai:1", "--tasks", "6", "--no-greedy", "--random",
+            "--variant", "none", "--variant", "verbs+no-actions"},
+           kQuick);
   const json report = json::parse(Run(With(eval, {"--json"})));
   const json &random = report["rows"][0]["cells"], &model = report["rows"][1]["cells"];
   ASSERT_EQ(model.size(), 2);
   EXPECT_EQ(model[1]["variant"], "verbs+no-actions");
   EXPECT_EQ(random[0]["success"], random[1]["success"]) << "chance knows no words";
   EXPECT_EQ(random[0]["turns"], random[1]["turns"]);
-  EXPECT_THAT(model[1]["samples"][0]["turns"][0]["observation"].get<std::string>(), HasSubstr("The commands are: "));
+  EXPECT_THAT(model[1]["samples"][0]["turns"][0]["observation"].get<std::string>(),
+              HasSubstr("The commands are: "));
   EXPECT_THAT(Run(eval), HasSubstr("babyai/1+verbs+no-actions"));
 }
 
@@ -116,17 +129,28 @@ TEST_F(DifficultyTest, WrongInputsAreExplained) {
     return errors();
   };
   EXPECT_THAT(fault({"difficulty", "models/base", "--env", "babyai:1"}), HasSubstr("--out"));
-  EXPECT_THAT(fault({"difficulty", "--expert", "--env", "babyai:1,tasks_by=x", "--out", Path("x")}), HasSubstr("leave out tasks_by"));
-  EXPECT_THAT(fault({"eval", "models/base", "--env", "babyai:1", "--variant", "verb"}), HasSubstr("did you mean \"verbs\"?"));
-  EXPECT_THAT(fault({"eval", "models/base", "--env", absl::StrCat("babyai:1,tasks_by=", Path("none"))}), HasSubstr(Path("none")));
+  EXPECT_THAT(fault({"difficulty", "--expert", "--env", "babyai:1,tasks_by=x", "--out", Path("x")}),
+              HasSubstr("leave out tasks_by"));
+  EXPECT_THAT(fault({"eval", "models/base", "--env", "babyai:1", "--variant", "verb"}),
+              HasSubstr("did you mean \"verbs\"?"));
+  EXPECT_THAT(
+      fault({"eval", "models/base", "--env", absl::StrCat("babyai:1,tasks_by=", Path("none"))}),
+      HasSubstr(Path("none")));
 }
 
 TEST_F(DifficultyTest, DataIsCheckedForEveryEnvironment) {
   const std::string data = Path("data");
-  ASSERT_TRUE(WriteFileAtomically(data + "/train.jsonl", "{\"question\": \"Who?\", \"answer\": [\"me\"]}\n").ok());
-  ASSERT_TRUE(WriteFileAtomically(data + "/passages.jsonl", "{\"id\": 1, \"contents\": \"\\\"A\\\"\\nText.\"}\n").ok());
-  EXPECT_THAT(Run({"data", "check", data}), AllOf(HasSubstr("searchqa"), HasSubstr("data=" + data)));
-  ASSERT_TRUE(WriteFileAtomically(data + "/train.jsonl", "{\"question\": \"Who?\", \"answer\": [\"me\"]}\nnothing\n").ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(data + "/train.jsonl", "{\"question\": \"Who?\", \"answer\": [\"me\"]}\n")
+          .ok());
+  ASSERT_TRUE(WriteFileAtomically(data + "/passages.jsonl",
+                                  "{\"id\": 1, \"contents\": \"\\\"A\\\"\\nText.\"}\n")
+                  .ok());
+  EXPECT_THAT(Run({"data", "check", data}),
+              AllOf(HasSubstr("searchqa"), HasSubstr("data=" + data)));
+  ASSERT_TRUE(WriteFileAtomically(data + "/train.jsonl",
+                                  "{\"question\": \"Who?\", \"answer\": [\"me\"]}\nnothing\n")
+                  .ok());
   const json report = json::parse(Run({"data", "check", data, "--json"}, /*succeeds=*/false));
   EXPECT_THAT(report["searchqa"]["faults"].dump(), HasSubstr("train.jsonl:2"));
   EXPECT_EQ(report["searchqa"]["found"][0]["count"], 1);

@@ -16,8 +16,8 @@ constexpr size_t kNone = std::string_view::npos;
 constexpr std::string_view kLineMark = "Action:", kOpen = "<action>", kClose = "</action>";
 
 absl::Status Several(std::string_view what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("Error: Only one ", what, " is allowed per response. Please adjust your response."));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "Error: Only one ", what, " is allowed per response. Please adjust your response."));
 }
 
 absl::Status Missing(std::string_view form) {
@@ -84,7 +84,8 @@ absl::StatusOr<std::string> ReadJson(std::string_view response) {
   size_t braces = 0;
   for (size_t at = response.find('{'); at != kNone && braces < kMostBraces; ++braces) {
     const size_t length = ObjectEnd(response.substr(at));
-    const json call = length == kNone ? json() : json::parse(response.substr(at, length), nullptr, false);
+    const json call =
+        length == kNone ? json() : json::parse(response.substr(at, length), nullptr, false);
     const std::string* named = ActionOf(call);
     if (named != nullptr && ++found == 1) action = *named;
     at = response.find('{', named != nullptr ? at + length : at + 1);
@@ -96,18 +97,20 @@ absl::StatusOr<std::string> ReadJson(std::string_view response) {
 
 std::string WriteJson(std::string_view thought, std::string_view action) {
   const std::string quoted = json(action).dump(-1, ' ', false, json::error_handler_t::replace);
-  return absl::StrCat(thought, thought.empty() ? "" : "\n", R"({"name": "act", "arguments": {"action": )", quoted,
-                      "}}");
+  return absl::StrCat(thought, thought.empty() ? "" : "\n",
+                      R"({"name": "act", "arguments": {"action": )", quoted, "}}");
 }
 
 constexpr Format kFormats[] = {
-    {"line", "Respond in this form:\nThought: YOUR THOUGHT\nAction: YOUR ACTION", ReadLine, FormatReAct},
+    {"line", "Respond in this form:\nThought: YOUR THOUGHT\nAction: YOUR ACTION", ReadLine,
+     FormatReAct},
     {"json",
      "Respond with a short thought and then one tool call, in this form:\n"
      R"({"name": "act", "arguments": {"action": "YOUR ACTION"}})",
      ReadJson, WriteJson},
     {"tags",
-     "Respond with a short thought and then your action between tags, in this form:\n<action>YOUR ACTION</action>",
+     "Respond with a short thought and then your action between tags, in this form:\n<action>YOUR "
+     "ACTION</action>",
      ReadTags, WriteTags},
 };
 

@@ -9,8 +9,9 @@
 
 namespace sojourn::envs::variants {
 
-// A function pair as in Spec, and what the agent is told. What `write` makes of an action, `read` gives back
-// unchanged, unless the action holds the form's own marks or, in the line form, a newline.
+// A function pair as in Spec, and what the agent is told. What `write` makes of an action, `read`
+// gives back unchanged, unless the action holds the form's own marks or, in the line form, a
+// newline.
 struct Format {
   std::string_view name;
   std::string_view how;  // "Respond with ..."
@@ -18,7 +19,8 @@ struct Format {
   std::string (*write)(std::string_view thought, std::string_view action);
 };
 
-// "line": Thought: T, newline, Action: A. "json": a tool call. "tags": <action>A</action>. Null for another name.
+// "line": Thought: T, newline, Action: A. "json": a tool call. "tags": <action>A</action>. Null for
+// another name.
 const Format* FindFormat(std::string_view name);
 
 }  // namespace sojourn::envs::variants

@@ -17,7 +17,8 @@ namespace {
 
 constexpr size_t kNone = std::string_view::npos;
 
-// The next list of a kind: `begin` is where its mark begins, `elements` what stands between the marks.
+// The next list of a kind: `begin` is where its mark begins, `elements` what stands between the
+// marks.
 struct Found {
   size_t begin = kNone, end = 0;
   std::string_view elements;
@@ -36,9 +37,11 @@ Found FindList(std::string_view text, const Interface::List& list, size_t from) 
 std::string Shuffled(std::string_view elements, const Interface::List& list, Random random) {
   const bool closed = !list.separator.empty() && elements.ends_with(list.separator);
   if (closed) elements.remove_suffix(list.separator.size());
-  std::vector<std::string> items = list.separator.empty() ? std::vector<std::string>{std::string(elements)}
-                                                          : absl::StrSplit(elements, list.separator);
-  const bool has_last = !list.last.empty() && items.size() > 1 && items.back().starts_with(list.last);
+  std::vector<std::string> items = list.separator.empty()
+                                       ? std::vector<std::string>{std::string(elements)}
+                                       : absl::StrSplit(elements, list.separator);
+  const bool has_last =
+      !list.last.empty() && items.size() > 1 && items.back().starts_with(list.last);
   if (has_last) items.back().erase(0, list.last.size());
   const std::vector<std::string> before = items;
   random.Shuffle(items);
@@ -48,12 +51,14 @@ std::string Shuffled(std::string_view elements, const Interface::List& list, Ran
 }
 
 bool IsHole(std::string_view pattern) {
-  return pattern.size() >= 2 && (pattern[0] == '$' || pattern[0] == '#') && absl::ascii_isdigit(pattern[1]);
+  return pattern.size() >= 2 && (pattern[0] == '$' || pattern[0] == '#') &&
+         absl::ascii_isdigit(pattern[1]);
 }
 
 using Holes = std::array<std::string_view, 10>;
 
-// The length of the text's beginning that fits the pattern, with the shortest holes that will do; kNone: none does.
+// The length of the text's beginning that fits the pattern, with the shortest holes that will do;
+// kNone: none does.
 size_t Match(std::string_view pattern, std::string_view text, Holes& holes) {
   size_t at = 0;
   for (; !pattern.empty() && !IsHole(pattern); ++at, pattern.remove_prefix(1)) {
@@ -133,7 +138,8 @@ std::string ShuffleLists(std::string_view text, const Interface& interface, Rand
     uint64_t count = 0;
     for (Found found; (found = FindList(shuffled, list, done)).begin != kNone; done = found.end) {
       absl::StrAppend(&out, shuffled.substr(done, found.begin - done), list.begin,
-                      Shuffled(found.elements, list, Random(key.With(kind).With(count++))), list.end);
+                      Shuffled(found.elements, list, Random(key.With(kind).With(count++))),
+                      list.end);
     }
     out += shuffled.substr(done);
     shuffled = std::move(out);
@@ -168,12 +174,15 @@ std::string Paraphrase(std::string_view text, const Interface& interface, Random
   std::vector<std::pair<size_t, std::string>> pieces;
   for (size_t i = 0; i < cuts.size(); ++i) {
     const size_t end = i + 1 < cuts.size() ? cuts[i + 1].first : text.size();
-    const std::string piece = InOtherWords(text.substr(cuts[i].first, end - cuts[i].first), interface, key);
+    const std::string piece =
+        InOtherWords(text.substr(cuts[i].first, end - cuts[i].first), interface, key);
     pieces.push_back({places[cuts[i].second], std::string(StripSpace(piece))});
   }
   std::sort(pieces.begin(), pieces.end());
   return absl::StrCat(InOtherWords(text.substr(0, cuts[0].first), interface, key),
-                      absl::StrJoin(pieces, "\n", [](std::string* out, const auto& piece) { *out += piece.second; }));
+                      absl::StrJoin(pieces, "\n", [](std::string* out, const auto& piece) {
+                        *out += piece.second;
+                      }));
 }
 
 }  // namespace sojourn::envs::variants

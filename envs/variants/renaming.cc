@@ -22,8 +22,10 @@ std::string Capitalized(std::string text) {
   return text;
 }
 
-// The forms of a made-up word, after those of the word that it stands for: "vorlim", "vorlimed" for "get|got".
-std::vector<std::string> MadeUpForms(const std::string& made, const std::vector<std::string>& forms) {
+// The forms of a made-up word, after those of the word that it stands for: "vorlim", "vorlimed" for
+// "get|got".
+std::vector<std::string> MadeUpForms(const std::string& made,
+                                     const std::vector<std::string>& forms) {
   std::vector<std::string> others = {made};
   for (size_t i = 1; i < forms.size(); ++i) {
     const bool adds = absl::StartsWith(forms[i], forms[0]);
@@ -35,8 +37,8 @@ std::vector<std::string> MadeUpForms(const std::string& made, const std::vector<
 }  // namespace
 
 std::string MakeUpWord(Random& random) {
-  constexpr const char* kOnsets[] = {"b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t",
-                                     "v", "z", "br", "dr", "gl", "kr", "pl", "tr", "sk", "sn"};
+  constexpr const char* kOnsets[] = {"b", "d", "f", "g",  "k",  "l",  "m",  "n",  "p",  "r",  "s",
+                                     "t", "v", "z", "br", "dr", "gl", "kr", "pl", "tr", "sk", "sn"};
   constexpr const char* kVowels[] = {"a", "e", "i", "o", "u"};
   constexpr const char* kCodas[] = {"b", "g", "k", "l", "m", "n", "p", "r", "x"};
   const auto pick = [&](const auto& from) { return from[random.Below(std::size(from))]; };
@@ -49,14 +51,15 @@ std::string MakeUpWord(Random& random) {
 
 void Renaming::Reserve(const std::vector<Interface::Word>& words) {
   for (const Interface::Word& word : words) {
-    for (const std::string_view form : absl::StrSplit(word.text, '|')) taken_.insert(std::string(form));
+    for (const std::string_view form : absl::StrSplit(word.text, '|'))
+      taken_.insert(std::string(form));
   }
 }
 
 void Renaming::Add(const std::vector<Interface::Word>& words, bool made_up, Random random) {
-  Reserve(words);
   const auto are_free = [&](const std::vector<std::string>& others) {
-    return std::none_of(others.begin(), others.end(), [&](const std::string& other) { return IsTaken(other); });
+    return std::none_of(others.begin(), others.end(),
+                        [&](const std::string& other) { return IsTaken(other); });
   };
   absl::flat_hash_map<std::string, std::string> made;  // what stands for a word without forms
   for (const Interface::Word& word : words) {
@@ -71,7 +74,8 @@ void Renaming::Add(const std::vector<Interface::Word>& words, bool made_up, Rand
     }
     if (chosen.empty() && forms.size() == 1 && forms[0].size() > 1 && forms[0].back() == 's') {
       const auto singular = made.find(forms[0].substr(0, forms[0].size() - 1));
-      if (singular != made.end() && are_free({singular->second + "s"})) chosen = {singular->second + "s"};
+      if (singular != made.end() && are_free({singular->second + "s"}))
+        chosen = {singular->second + "s"};
     }
     while (chosen.empty()) {
       const std::vector<std::string> others = MadeUpForms(MakeUpWord(random), forms);

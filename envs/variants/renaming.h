@@ -14,20 +14,20 @@
 
 namespace sojourn::envs::variants {
 
-// Exchanges each word with its other: what was called "get" is now called "fetch", and a "fetch", should there be
-// one, is called "get". So nothing ever collides, applying it twice gives the text again, and the old words mean
-// nothing any more. Words with a capital letter change likewise.
+// Exchanges each word with its other: what was called "get" is now called "fetch", and a "fetch",
+// should there be one, is called "get". So nothing ever collides, applying it twice gives the text
+// again, and the old words mean nothing any more. Words with a capital letter change likewise.
 //
-// Only whole words change: runs of letters and digits (all bytes above 127 count as letters). Of several phrases
-// that begin at a word the longest is taken.
+// Only whole words change: runs of letters and digits (all bytes above 127 count as letters). Of
+// several phrases that begin at a word the longest is taken.
 class Renaming {
  public:
-  // No word will be given one of these to stand for it.
+  // No word will be given one of these to stand for it. First: also for all words that are added.
   void Reserve(const std::vector<Interface::Word>& words);
 
-  // Chooses another word for each of `words`, whose forms may be separated by '|' (Interface::Word): one of its
-  // alternatives or, with `made_up` or when none is free, a word of syllables. "W" and "Ws" get words that differ
-  // so, too, where "W" stands before "Ws".
+  // Chooses another word for each of `words`, whose forms may be separated by '|'
+  // (Interface::Word): one of its alternatives or, with `made_up` or when none is free, a word of
+  // syllables. "W" and "Ws" get words that differ so, too, where "W" stands before "Ws".
   void Add(const std::vector<Interface::Word>& words, bool made_up, Random random);
 
   std::string Apply(std::string_view text) const;
@@ -42,7 +42,7 @@ class Renaming {
   bool IsTaken(const std::string& phrase) const { return taken_.contains(phrase); }
 
   absl::flat_hash_map<std::string, std::vector<Phrase>> phrases_;  // by first word, longest first
-  absl::flat_hash_set<std::string> taken_;  // every word that is renamed, stands for one, or is reserved
+  absl::flat_hash_set<std::string> taken_;  // reserved, or stands for another word
 };
 
 // A word that could be English but is not meant to be: two syllables, six to eight letters.

@@ -33,11 +33,14 @@ struct Known {
 };
 constexpr Known kKnown[] = {
     {Kind::kNoActions, "no-actions", "", "observations do not list the valid actions"},
-    {Kind::kVerbs, "verbs", "[:made]", "other verbs in actions, English ones where there are, or with :made made up"},
-    {Kind::kObjects, "objects", "[:made]", "other names of objects, English ones where there are, or with :made made up"},
+    {Kind::kVerbs, "verbs", "[:made]",
+     "other verbs in actions, English ones where there are, or with :made made up"},
+    {Kind::kObjects, "objects", "[:made]",
+     "other names of objects, English ones where there are, or with :made made up"},
     {Kind::kParaphrase, "paraphrase", "", "observations in another order and in other words"},
     {Kind::kShuffle, "shuffle", "", "the lists in observations have another order each turn"},
-    {Kind::kChatter, "chatter", "[:SENTENCES]", "unrelated sentences before or below each observation, 1 to 8 (2)"},
+    {Kind::kChatter, "chatter", "[:SENTENCES]",
+     "unrelated sentences before or below each observation, 1 to 8 (2)"},
     {Kind::kFormat, "line", "", "actions are written as a line \"Action: ...\""},
     {Kind::kFormat, "json", "", "actions are written as a tool call in JSON"},
     {Kind::kFormat, "tags", "", "actions are written as <action>...</action>"},
@@ -64,12 +67,14 @@ std::string WhyNot(const Known& known, const Spec& spec) {
       if (interface.lists.empty()) return "marks no lists in its observations";
       break;
     case Kind::kNoActions:
-      if (std::none_of(interface.lists.begin(), interface.lists.end(), [](const auto& list) { return list.of_actions; })) {
+      if (std::none_of(interface.lists.begin(), interface.lists.end(),
+                       [](const auto& list) { return list.of_actions; })) {
         return "lists no valid actions in its observations";
       }
       break;
     case Kind::kParaphrase:
-      if (interface.sentences.empty() && interface.parts.empty()) return "has no sentences in other words";
+      if (interface.sentences.empty() && interface.parts.empty())
+        return "has no sentences in other words";
       break;
     case Kind::kVerbs:
       if (interface.verbs.empty()) return "names no verbs of its actions";
@@ -78,7 +83,8 @@ std::string WhyNot(const Known& known, const Spec& spec) {
       if (interface.objects.empty()) return "names no objects";
       break;
     case Kind::kFormat:
-      if (known.name == std::string_view("line") && spec.read_action == ParseAction) return "has this action format itself";
+      if (known.name == std::string_view("line") && spec.read_action == ParseAction)
+        return "has this action format itself";
       break;
     case Kind::kChatter:
       break;
@@ -104,7 +110,8 @@ absl::Status Apply(const Known& known, std::string_view argument, Choice& choice
                                choice.chatter <= variants::kMostChatter)) {
         return absl::OkStatus();
       }
-      return Fault(known.name, absl::StrCat("takes a number from 1 to ", variants::kMostChatter, ", not \"", argument, "\""));
+      return Fault(known.name, absl::StrCat("takes a number from 1 to ", variants::kMostChatter,
+                                            ", not \"", argument, "\""));
     case Kind::kShuffle:
       choice.shuffle = true;
       break;
@@ -116,7 +123,8 @@ absl::Status Apply(const Known& known, std::string_view argument, Choice& choice
       break;
     case Kind::kFormat:
       if (choice.format != nullptr) {
-        return Fault(known.name, absl::StrCat("and \"", choice.format->name, "\" are both action formats; choose one"));
+        return Fault(known.name, absl::StrCat("and \"", choice.format->name,
+                                              "\" are both action formats; choose one"));
       }
       choice.format = variants::FindFormat(known.name);
       break;
@@ -128,24 +136,30 @@ absl::Status Apply(const Known& known, std::string_view argument, Choice& choice
 absl::StatusOr<Choice> Parse(std::string_view text, const Spec& spec) {
   Choice choice;
   std::vector<std::string_view> seen, parts;
-  for (const std::string_view part : absl::StrSplit(text, absl::ByAnyChar("+,"), absl::SkipWhitespace())) {
+  for (const std::string_view part :
+       absl::StrSplit(text, absl::ByAnyChar("+,"), absl::SkipWhitespace())) {
     parts.push_back(absl::StripAsciiWhitespace(part));
   }
   std::vector<std::string> names;
   for (const Known& known : kKnown) names.push_back(known.name);
   for (const std::string_view part : parts) {
     const std::vector<std::string_view> pieces = absl::StrSplit(part, absl::MaxSplits(':', 1));
-    const auto known = std::find_if(std::begin(kKnown), std::end(kKnown), [&](const Known& k) { return k.name == pieces[0]; });
+    const auto known = std::find_if(std::begin(kKnown), std::end(kKnown),
+                                    [&](const Known& k) { return k.name == pieces[0]; });
     if (known == std::end(kKnown)) {
-      return absl::InvalidArgumentError(absl::StrCat("unknown variant \"", pieces[0], "\"; known: ", absl::StrJoin(names, ", "),
+      return absl::InvalidArgumentError(absl::StrCat("unknown variant \"", pieces[0],
+                                                     "\"; known: ", absl::StrJoin(names, ", "),
                                                      Suggest(pieces[0], names)));
     }
-    if (std::find(seen.begin(), seen.end(), pieces[0]) != seen.end()) return Fault(pieces[0], "is given twice");
+    if (std::find(seen.begin(), seen.end(), pieces[0]) != seen.end())
+      return Fault(pieces[0], "is given twice");
     seen.push_back(pieces[0]);
     if (const std::string why = WhyNot(*known, spec); !why.empty()) {
       return Fault(pieces[0], absl::StrCat("is not possible: ", spec.name, " ", why));
     }
-    if (absl::Status applied = Apply(*known, pieces.size() > 1 ? pieces[1] : "", choice); !applied.ok()) return applied;
+    if (absl::Status applied = Apply(*known, pieces.size() > 1 ? pieces[1] : "", choice);
+        !applied.ok())
+      return applied;
   }
   choice.names = absl::StrJoin(parts, "+");
   return choice;
@@ -157,10 +171,12 @@ struct Shared {
   Choice choice;
   uint64_t seed = 0;
   Spec spec;
+  Renaming reserved;  // that begins each task's
 };
 
 // Instructions, with the action format instead of the environment's own.
-std::string WithFormat(std::string_view instructions, const std::string& own, const Format* format) {
+std::string WithFormat(std::string_view instructions, const std::string& own,
+                       const Format* format) {
   if (format == nullptr) return std::string(instructions);
   if (own.empty() || instructions.find(own) == std::string::npos) {
     return absl::StrCat(instructions, "\n\n", format->how);
@@ -184,7 +200,8 @@ class VariedInstance : public Instance {
   }
 
   absl::StatusOr<Turn> Step(std::string_view action) override {
-    absl::StatusOr<Turn> turn = instance_->Step(renaming_.empty() ? std::string(action) : renaming_.Apply(action));
+    absl::StatusOr<Turn> turn =
+        instance_->Step(renaming_.empty() ? std::string(action) : renaming_.Apply(action));
     if (!turn.ok()) return turn;
     ++turn_;
     turn->observation = Show(turn->observation);
@@ -212,11 +229,10 @@ class VariedInstance : public Instance {
                .With(SplitName(task.split))
                .With(static_cast<uint64_t>(task.difficulty))
                .With(static_cast<uint64_t>(task.index));
-    renaming_ = Renaming();
-    renaming_.Reserve(interface.verbs);
-    renaming_.Reserve(interface.objects);
+    renaming_ = shared_->reserved;
     if (choice.verbs) renaming_.Add(interface.verbs, choice.made_verbs, Random(key_.With("verbs")));
-    if (choice.objects) renaming_.Add(interface.objects, choice.made_objects, Random(key_.With("objects")));
+    if (choice.objects)
+      renaming_.Add(interface.objects, choice.made_objects, Random(key_.With("objects")));
     const std::string_view own = instance_->Instructions();
     instructions_ = renaming_.Apply(own.empty() ? shared_->spec.instructions
                                                 : WithFormat(own, interface.format, choice.format));
@@ -228,7 +244,8 @@ class VariedInstance : public Instance {
     const std::vector<std::string>& commands = shared_->spec.interface.commands;
     std::string notes;
     if (choice.verbs && !commands.empty()) {
-      absl::StrAppend(&notes, "The commands are: ", renaming_.Apply(absl::StrJoin(commands, "; ")), ".\n");
+      absl::StrAppend(&notes, "The commands are: ", renaming_.Apply(absl::StrJoin(commands, "; ")),
+                      ".\n");
     }
     if (choice.format != nullptr) absl::StrAppend(&notes, choice.format->how, "\n");
     return notes.empty() ? notes : absl::StrCat(notes, "\n");
@@ -238,14 +255,16 @@ class VariedInstance : public Instance {
     const Choice& choice = shared_->choice;
     const Interface& interface = shared_->spec.interface;
     if (choice.no_actions) text = variants::WithoutActionLists(text, interface);
-    if (choice.shuffle) text = variants::ShuffleLists(text, interface, key_.With("shuffle").With(turn_));
+    if (choice.shuffle)
+      text = variants::ShuffleLists(text, interface, key_.With("shuffle").With(turn_));
     if (choice.paraphrase) text = variants::Paraphrase(text, interface, key_.With("paraphrase"));
     return renaming_.empty() ? text : renaming_.Apply(text);
   }
 
   void AddChatter(std::string& text) const {
     const int sentences = shared_->choice.chatter;
-    if (sentences > 0) text = variants::AddChatter(text, sentences, Random(key_.With("chatter").With(turn_)));
+    if (sentences > 0)
+      text = variants::AddChatter(text, sentences, Random(key_.With("chatter").With(turn_)));
   }
 
   absl::StatusOr<Advice> Rename(absl::StatusOr<Advice> advice) const {
@@ -269,7 +288,9 @@ class Varied : public Environment {
   absl::StatusOr<int64_t> TaskCount(Split split, int difficulty) const override {
     return shared_->environment->TaskCount(split, difficulty);
   }
-  std::unique_ptr<Instance> NewInstance() const override { return std::make_unique<VariedInstance>(shared_); }
+  std::unique_ptr<Instance> NewInstance() const override {
+    return std::make_unique<VariedInstance>(shared_);
+  }
 
   const Shared& shared() const { return *shared_; }
 
@@ -277,22 +298,30 @@ class Varied : public Environment {
   const std::shared_ptr<const Shared> shared_;
 };
 
-absl::StatusOr<std::unique_ptr<Environment>> VaryWith(std::shared_ptr<const Environment> environment,
-                                                      std::string_view names, std::optional<uint64_t> seed) {
+absl::StatusOr<std::unique_ptr<Environment>> VaryWith(
+    std::shared_ptr<const Environment> environment, std::string_view names,
+    std::optional<uint64_t> seed) {
   std::string all(names);
   Shared shared{.environment = std::move(environment)};
-  if (const auto* varied = dynamic_cast<const Varied*>(shared.environment.get()); varied != nullptr) {
+  if (const auto* varied = dynamic_cast<const Varied*>(shared.environment.get());
+      varied != nullptr) {
     all = absl::StrCat(varied->shared().choice.names, "+", names);
     shared.seed = varied->shared().seed;
-    shared.environment = varied->shared().environment;  // the last: it holds what `varied` refers to
+    shared.environment =
+        varied->shared().environment;  // the last: it holds what `varied` refers to
   }
   if (seed.has_value()) shared.seed = *seed;
   shared.spec = shared.environment->spec();
   absl::StatusOr<Choice> choice = Parse(all, shared.spec);
   if (!choice.ok()) return choice.status();
   shared.choice = *std::move(choice);
+  if (shared.choice.verbs || shared.choice.objects) {
+    shared.reserved.Reserve(shared.spec.interface.verbs);
+    shared.reserved.Reserve(shared.spec.interface.objects);
+  }
   if (const Format* format = shared.choice.format; format != nullptr) {
-    shared.spec.instructions = WithFormat(shared.spec.instructions, shared.spec.interface.format, format);
+    shared.spec.instructions =
+        WithFormat(shared.spec.instructions, shared.spec.interface.format, format);
     shared.spec.read_action = format->read;
     shared.spec.write_response = format->write;
   }
@@ -304,7 +333,8 @@ absl::StatusOr<std::unique_ptr<Environment>> VaryWith(std::shared_ptr<const Envi
 const std::vector<VariantHelp>& Variants() {
   static const auto& help = *[] {
     auto* all = new std::vector<VariantHelp>;
-    for (const Known& known : kKnown) all->push_back({absl::StrCat(known.name, known.argument), known.help});
+    for (const Known& known : kKnown)
+      all->push_back({absl::StrCat(known.name, known.argument), known.help});
     return all;
   }();
   return help;

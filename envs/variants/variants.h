@@ -1,9 +1,10 @@
 // Interface variants: an environment's tasks, shown through another interface.
 //
-// A variant changes what the agent reads and how it must write, never the task: every action of the original has
-// exactly one in the variant, rewards and ends are the same, and experts solve what they solved. Variants are
-// composed in a fixed order, so that the order of their names means nothing. What they choose depends on the seed
-// and the task alone, and is the same throughout an episode; only lists' orders and chatter differ by turn.
+// A variant changes what the agent reads and how it must write, never the task: every action of the
+// original has exactly one in the variant, rewards and ends are the same, and experts solve what
+// they solved. Variants are composed in a fixed order, so that the order of their names means
+// nothing. What they choose depends on the seed and the task alone, and is the same throughout an
+// episode; only lists' orders and chatter differ by turn.
 #ifndef SOJOURN_ENVS_VARIANTS_VARIANTS_H_
 #define SOJOURN_ENVS_VARIANTS_VARIANTS_H_
 
@@ -24,14 +25,16 @@ struct VariantHelp {
 };
 const std::vector<VariantHelp>& Variants();
 
-// The environment seen through variants: names separated by '+' or ',', "" for none, added to those that it is seen
-// through already. Its spec has the name, instructions and functions of the variants; the instances' Instructions()
-// have the words of the task. InvalidArgument for an unknown name (with a suggestion), one given twice, two action
-// formats, an impossible argument, or a variant that needs what the environment's Interface does not tell.
+// The environment seen through variants: names separated by '+' or ',', "" for none, added to those
+// that it is seen through already. Its spec is the environment's but for what an action
+// format changes; the instances' Instructions() have the words of the task as well. InvalidArgument for an
+// unknown name (with a suggestion), one given twice, two action formats, an impossible argument, or
+// a variant that needs what the environment's Interface does not tell.
 absl::StatusOr<std::unique_ptr<Environment>> Vary(std::shared_ptr<const Environment> environment,
                                                   std::string_view variants);
 
-// The same with a seed for what the variants choose, instead of the one that the environment has so far (0).
+// The same with a seed for what the variants choose, instead of the one that the environment has so
+// far (0).
 absl::StatusOr<std::unique_ptr<Environment>> Vary(std::shared_ptr<const Environment> environment,
                                                   std::string_view variants, uint64_t seed);
 

@@ -12,7 +12,7 @@ namespace sojourn::envs {
 namespace {
 
 constexpr int kHighest[] = {10, 30, 100};  // by difficulty, from 1
-constexpr int64_t kTasks = 1'000'000;        // of each split and difficulty
+constexpr int64_t kTasks = 1'000'000;      // of each split and difficulty
 
 // Numbers from 1 to kHighest belong to one split each, so that no test number is ever trained on.
 bool IsOfTest(int number) {
@@ -21,7 +21,8 @@ bool IsOfTest(int number) {
 
 absl::Status CheckDifficulty(int difficulty) {
   if (difficulty >= 1 && difficulty <= 3) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("guess has no difficulty ", difficulty, "; known: 1, 2, 3"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("guess has no difficulty ", difficulty, "; known: 1, 2, 3"));
 }
 
 class GuessInstance : public Instance {
@@ -32,7 +33,8 @@ class GuessInstance : public Instance {
     playing_ = false;
     if (absl::Status known = CheckDifficulty(task.difficulty); !known.ok()) return known;
     if (task.index < 0 || task.index >= kTasks) {
-      return absl::OutOfRangeError(absl::StrCat("guess has no task ", task.index, "; indices are 0 to ", kTasks - 1));
+      return absl::OutOfRangeError(
+          absl::StrCat("guess has no task ", task.index, "; indices are 0 to ", kTasks - 1));
     }
     // The task's name decides everything: the same numbers come out in every process.
     Random random(RandomKey(0)
@@ -54,11 +56,13 @@ class GuessInstance : public Instance {
     constexpr std::string_view kGuess = "guess ";
     int guess = 0;
     if (!action.starts_with(kGuess) || !absl::SimpleAtoi(action.substr(kGuess.size()), &guess)) {
-      return Turn{.observation = "I do not understand. Say guess and a number.", .invalid_action = true};
+      return Turn{.observation = "I do not understand. Say guess and a number.",
+                  .invalid_action = true};
     }
     if (guess == number_) {
       playing_ = false;
-      return Turn{.observation = "That is it!", .reward = 1, .done = true, .success = true, .progress = 1};
+      return Turn{
+          .observation = "That is it!", .reward = 1, .done = true, .success = true, .progress = 1};
     }
     if (!hints_) return Turn{"No."};
     if (guess < number_) {
@@ -71,14 +75,16 @@ class GuessInstance : public Instance {
 
   std::vector<std::string> ValidActions() const override {
     std::vector<std::string> actions;
-    for (int number = low_; playing_ && number <= high_; ++number) actions.push_back(absl::StrCat("guess ", number));
+    for (int number = low_; playing_ && number <= high_; ++number)
+      actions.push_back(absl::StrCat("guess ", number));
     return actions;
   }
 
   absl::StatusOr<Advice> Expert() override {
     if (!playing_) return NotPlaying();
     if (!hints_) return absl::NotFoundError("without hints there is nothing to go by");
-    return Advice{absl::StrCat("it is from ", low_, " to ", high_), absl::StrCat("guess ", (low_ + high_) / 2)};
+    return Advice{absl::StrCat("it is from ", low_, " to ", high_),
+                  absl::StrCat("guess ", (low_ + high_) / 2)};
   }
 
  private:
@@ -102,7 +108,9 @@ class Guess : public Environment {
     return kTasks;
   }
 
-  std::unique_ptr<Instance> NewInstance() const override { return std::make_unique<GuessInstance>(hints_); }
+  std::unique_ptr<Instance> NewInstance() const override {
+    return std::make_unique<GuessInstance>(hints_);
+  }
 
  private:
   const bool hints_;
@@ -113,7 +121,8 @@ Interface TextInterface() {
   Interface interface;
   interface.verbs = {{"guess", {"try", "say", "propose"}}};
   interface.commands = {"guess NUMBER"};
-  interface.sentences = {{"I think of a number from #1 to #2.", {"My number lies between #1 and #2.", "Find a number from #1 to #2."}},
+  interface.sentences = {{"I think of a number from #1 to #2.",
+                          {"My number lies between #1 and #2.", "Find a number from #1 to #2."}},
                          {"My number is higher.", {"Too low.", "Go up."}},
                          {"My number is lower.", {"Too high.", "Go down."}}};
   interface.format = "Thought: YOUR THOUGHT\nAction: YOUR ACTION";
@@ -125,11 +134,14 @@ Interface TextInterface() {
 const Spec& GuessSpec() {
   static const auto* const spec = new Spec{
       .name = "guess",
-      .instructions = "Find the number that I think of. You can guess a number; I tell you whether mine is higher or "
-                      "lower. Respond in this form:\nThought: YOUR THOUGHT\nAction: YOUR ACTION",
+      .instructions =
+          "Find the number that I think of. You can guess a number; I tell you whether mine is "
+          "higher or "
+          "lower. Respond in this form:\nThought: YOUR THOUGHT\nAction: YOUR ACTION",
       .acceptance = "OK. I'll follow your instructions and try my best to solve the task.",
       .difficulties = {{1, "to 10"}, {2, "to 30"}, {3, "to 100"}},
-      .options = {{"hints", "true", "true: a wrong guess is answered with higher or lower; false: with no"}},
+      .options = {{"hints", "true",
+                   "true: a wrong guess is answered with higher or lower; false: with no"}},
       .evaluation_turns = 12,
       .interface = TextInterface()};
   return *spec;
@@ -139,7 +151,8 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeGuess(const Options& options) {
   const auto given = options.find("hints");
   const std::string hints = given == options.end() ? "true" : given->second;
   if (hints != "true" && hints != "false") {
-    return absl::InvalidArgumentError(absl::StrCat("hints: \"", hints, "\" is not possible; use true or false"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("hints: \"", hints, "\" is not possible; use true or false"));
   }
   return std::make_unique<Guess>(hints == "true");
 }

@@ -18,8 +18,10 @@ using ::testing::HasSubstr;
 TEST(GuessTest, TheRegistryKnowsItAndSuggestsIt) {
   EXPECT_THAT(Names(), Contains("guess"));
   EXPECT_THAT(std::string(Make("gues").status().message()), HasSubstr("did you mean \"guess\"?"));
-  EXPECT_THAT(std::string(Make("guess", {{"hint", "true"}}).status().message()), HasSubstr("did you mean \"hints\"?"));
-  EXPECT_THAT(std::string(Make("guess", {{"hints", "some"}}).status().message()), HasSubstr("use true or false"));
+  EXPECT_THAT(std::string(Make("guess", {{"hint", "true"}}).status().message()),
+              HasSubstr("did you mean \"hints\"?"));
+  EXPECT_THAT(std::string(Make("guess", {{"hints", "some"}}).status().message()),
+              HasSubstr("use true or false"));
 }
 
 TEST(GuessTest, TheSameTaskIsTheSameInEveryInstance) {
@@ -79,7 +81,8 @@ TEST(GuessTest, WhatIsNotUnderstoodIsAnsweredAndNoErrors) {
 TEST(GuessTest, ThePageQuotesTheFiles) {
   const std::string page = ReadFile("docs/adding-an-environment.md").value_or("");
   std::string files;
-  for (const char* file : {"examples/guess/guess.h", "examples/guess/guess.cc", "examples/guess/CMakeLists.txt", REGISTRY_WITH_GUESS}) {
+  for (const char* file : {"examples/guess/guess.h", "examples/guess/guess.cc",
+                           "examples/guess/CMakeLists.txt", REGISTRY_WITH_GUESS}) {
     const auto text = ReadFile(file);
     ASSERT_TRUE(text.ok()) << text.status();
     files += *text;
