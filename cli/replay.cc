@@ -82,7 +82,7 @@ Format Recognize(const json& line) {
   if (environment == "webshop" || has("session_id") || (has("query") && has("hits"))) {
     return Format::kWebShop;
   }
-  if (environment == "alfworld" || (has("game") && has("task_type"))) return Format::kAlfWorld;
+  if (environment == "alfworld" || (has("game") && has("reset"))) return Format::kAlfWorld;
   if (environment == "babyai") return Format::kBabyAI;
   if (environment == "textcraft") return Format::kTextCraft;
   if (has("data_idx") && has("reset")) {
