@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "common/suggest.h"
 #include "envs/alfworld/expert.h"
+#include "envs/alfworld/interface.h"
 #include "envs/python_text.h"
 
 namespace sojourn::envs {
@@ -170,7 +171,8 @@ const Spec& AlfWorldSpec() {
                   {"action_list", "first",
                    "which observations end with the available actions: first, all or none"}},
       .evaluation_turns = 30,
-      .read_action = ReadAlfWorldAction};
+      .read_action = ReadAlfWorldAction,
+      .interface = alfworld::TextInterface()};
   return *spec;
 }
 

@@ -83,7 +83,7 @@ std::string WhyNot(const Known& known, const Spec& spec) {
       if (interface.objects.empty()) return "names no objects";
       break;
     case Kind::kFormat:
-      if (known.name == std::string_view("line") && spec.read_action == ParseAction)
+      if (known.name == std::string_view("line") && spec.write_response == FormatReAct)
         return "has this action format itself";
       break;
     case Kind::kChatter:
