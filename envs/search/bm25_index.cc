@@ -16,8 +16,8 @@ namespace {
 constexpr float kK1 = 0.9f;
 constexpr float kB = 0.4f;
 
-// A 3-bit mantissa with the leading one left out, as a float of five bits' exponent: the first values
-// are exact. Numbers with up to four significant bits stay, others are cut down.
+// A 3-bit mantissa with the leading one left out, as a float of five bits' exponent: the first
+// values are exact. Numbers with up to four significant bits stay, others are cut down.
 uint32_t ToFour(uint32_t value) {
   const int bits = std::bit_width(value);
   if (bits < 4) return value;
@@ -75,8 +75,8 @@ void Bm25Index::Builder::Add(std::string name, std::string_view text) {
 Bm25Index Bm25Index::Builder::Build() && {
   Bm25Index index;
   // Texts without terms have no length, so they do not count towards the mean.
-  const int64_t texts = std::count_if(lengths_.begin(), lengths_.end(),
-                                      [](uint32_t length) { return length > 0; });
+  const int64_t texts =
+      std::count_if(lengths_.begin(), lengths_.end(), [](uint32_t length) { return length > 0; });
   const double total = std::accumulate(lengths_.begin(), lengths_.end(), 0.0);
   const auto mean = static_cast<float>(texts == 0 ? 1 : total / static_cast<double>(texts));
   float inverse_norms[256];
@@ -173,8 +173,8 @@ std::vector<Bm25Index::Hit> Bm25Index::Search(std::string_view query, int most) 
     const float rounded = RoundToFour(candidate.score);
     members = rounded == tied ? members + 1 : 0;
     tied = rounded;
-    hits.push_back({static_cast<int32_t>(candidate.text),
-                    rounded - 1e-6f * static_cast<float>(members)});
+    hits.push_back(
+        {static_cast<int32_t>(candidate.text), rounded - 1e-6f * static_cast<float>(members)});
   }
   return hits;
 }

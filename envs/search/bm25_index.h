@@ -12,9 +12,9 @@
 namespace sojourn::envs::search {
 
 // Robertson and Zaragoza's BM25 with k1 = 0.9, b = 0.4 over the terms of EnglishAnalyzer, with what
-// Lucene adds to it: idf = ln(1 + (N - n + 0.5) / (n + 0.5)), no factor (k1 + 1), and a text's length
-// kept in one byte (SmallFloat's byte4: exact up to 40, then four significant bits), while the mean
-// length is that of the true ones. Scores are sums of 32-bit floats.
+// Lucene adds to it: idf = ln(1 + (N - n + 0.5) / (n + 0.5)), no factor (k1 + 1), and a text's
+// length kept in one byte (SmallFloat's byte4: exact up to 40, then four significant bits), while
+// the mean length is that of the true ones. Scores are sums of 32-bit floats.
 //
 // Of a fixed set of texts; safe to use from several threads.
 class Bm25Index {
@@ -44,8 +44,8 @@ class Bm25Index {
     float score = 0;   // rounded to four decimals; each further member of a tie is 1e-6 lower
   };
 
-  // The best texts that share a term with the query, best first; of equal ones those whose names come
-  // first. None when the query has no terms.
+  // The best texts that share a term with the query, best first; of equal ones those whose names
+  // come first. None when the query has no terms.
   std::vector<Hit> Search(std::string_view query, int most) const;
 
   int64_t size() const { return static_cast<int64_t>(rank_by_name_.size()); }
@@ -63,8 +63,8 @@ class Bm25Index {
   int64_t texts_with_terms_ = 0;
 };
 
-// How Lucene keeps a length in a byte, and what it takes the byte for (org.apache.lucene.util.SmallFloat,
-// intToByte4 and byte4ToInt).
+// How Lucene keeps a length in a byte, and what it takes the byte for
+// (org.apache.lucene.util.SmallFloat, intToByte4 and byte4ToInt).
 uint8_t LengthToByte(uint32_t length);
 uint32_t ByteToLength(uint8_t byte);
 

@@ -51,7 +51,8 @@ TEST(Bm25IndexTest, AWordGivenTwiceCountsTwice) {
 
 TEST(Bm25IndexTest, QueriesWithoutKnownTermsFindNothing) {
   const auto index = IndexOf({{"a", "the hat"}});
-  for (const char* query : {"", "the", "!!!", "zebra"}) EXPECT_THAT(index.Search(query, 9), IsEmpty());
+  for (const char* query : {"", "the", "!!!", "zebra"})
+    EXPECT_THAT(index.Search(query, 9), IsEmpty());
   EXPECT_THAT(index.Search("hat", 0), IsEmpty());
   EXPECT_THAT(Bm25Index().Search("hat", 9), IsEmpty());
   EXPECT_THAT(IndexOf({{"a", ""}, {"b", "..."}}).Search("hat", 9), IsEmpty());

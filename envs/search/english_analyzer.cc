@@ -21,37 +21,38 @@ enum class Kind : uint8_t {
   kLetter,
   kDigit,
   kKatakana,
-  kConnector,   // _ and the like: ExtendNumLet
-  kMidLetter,   // joins letters: the colon
-  kMidNumber,   // joins digits: , ;
-  kMidEither,   // joins letters or digits: . '
-  kExtend,      // belongs to the character before it
-  kJoiner,      // zero width joiner: an extender that also joins emoji
-  kSingle,      // ideographs, hiragana: words by themselves
-  kComplex,     // South-East Asian scripts, which need a dictionary: one word as long as they last
-  kEmoji,       // with stars, notes and the like
-  kRegional,    // two make a flag
+  kConnector,  // _ and the like: ExtendNumLet
+  kMidLetter,  // joins letters: the colon
+  kMidNumber,  // joins digits: , ;
+  kMidEither,  // joins letters or digits: . '
+  kExtend,     // belongs to the character before it
+  kJoiner,     // zero width joiner: an extender that also joins emoji
+  kSingle,     // ideographs, hiragana: words by themselves
+  kComplex,    // South-East Asian scripts, which need a dictionary: one word as long as they last
+  kEmoji,      // with stars, notes and the like
+  kRegional,   // two make a flag
 };
 
 struct Range {
   int32_t first, last;
 };
 
-// From Unicode 14's properties Script (Han, Hiragana), Line_Break (SA) and Word_Break. Emoji are the
-// extended pictographics.
-constexpr Range kSingles[] = {{0x2e80, 0x2e99},   {0x2e9b, 0x2ef3},   {0x2f00, 0x2fd5},
-                              {0x3005, 0x3005},   {0x3007, 0x3007},   {0x3021, 0x3029},
-                              {0x3038, 0x303b},   {0x3041, 0x3096},   {0x309d, 0x309f},
-                              {0x3400, 0x4dbf},   {0x4e00, 0x9fff},   {0xf900, 0xfad9},
-                              {0x1b001, 0x1b11f}, {0x1b150, 0x1b152}, {0x20000, 0x3134a}};
+// From Unicode 14's properties Script (Han, Hiragana), Line_Break (SA) and Word_Break. Emoji are
+// the extended pictographics.
+constexpr Range kSingles[] = {
+    {0x2e80, 0x2e99}, {0x2e9b, 0x2ef3}, {0x2f00, 0x2fd5},   {0x3005, 0x3005},   {0x3007, 0x3007},
+    {0x3021, 0x3029}, {0x3038, 0x303b}, {0x3041, 0x3096},   {0x309d, 0x309f},   {0x3400, 0x4dbf},
+    {0x4e00, 0x9fff}, {0xf900, 0xfad9}, {0x1b001, 0x1b11f}, {0x1b150, 0x1b152}, {0x20000, 0x3134a}};
 constexpr Range kKatakana[] = {{0x3031, 0x3035}, {0x309b, 0x309c}, {0x30a0, 0x30fa},
                                {0x30fc, 0x30ff}, {0x31f0, 0x31ff}, {0x32d0, 0x32fe},
                                {0x3300, 0x3357}, {0xff66, 0xff9d}};
-constexpr Range kComplex[] = {{0xe01, 0xe3a},   {0xe40, 0xe4e},   {0xe81, 0xecd},  {0xedc, 0xedf},
-                              {0x1000, 0x103f}, {0x1050, 0x108f}, {0x109a, 0x109f}, {0x1780, 0x17d3},
-                              {0x1950, 0x19c9}, {0x1a20, 0x1aad}, {0xa9e0, 0xa9fe}, {0xaa60, 0xaadf}};
-constexpr Range kMidLetters[] = {{0xb7, 0xb7},     {0x387, 0x387},   {0x5f4, 0x5f4},  {0x2027, 0x2027},
-                                 {0xfe13, 0xfe13}, {0xfe55, 0xfe55}, {0xff1a, 0xff1a}};
+constexpr Range kComplex[] = {{0xe01, 0xe3a},   {0xe40, 0xe4e},   {0xe81, 0xecd},
+                              {0xedc, 0xedf},   {0x1000, 0x103f}, {0x1050, 0x108f},
+                              {0x109a, 0x109f}, {0x1780, 0x17d3}, {0x1950, 0x19c9},
+                              {0x1a20, 0x1aad}, {0xa9e0, 0xa9fe}, {0xaa60, 0xaadf}};
+constexpr Range kMidLetters[] = {{0xb7, 0xb7},     {0x387, 0x387},   {0x5f4, 0x5f4},
+                                 {0x2027, 0x2027}, {0xfe13, 0xfe13}, {0xfe55, 0xfe55},
+                                 {0xff1a, 0xff1a}};
 constexpr Range kMidNumbers[] = {{0x37e, 0x37e},   {0x589, 0x589},   {0x60c, 0x60d},
                                  {0x66c, 0x66c},   {0x7f8, 0x7f8},   {0x2044, 0x2044},
                                  {0xfe10, 0xfe10}, {0xfe14, 0xfe14}, {0xfe50, 0xfe50},
@@ -60,10 +61,9 @@ constexpr Range kMidEither[] = {
     {0x2018, 0x2019}, {0x2024, 0x2024}, {0xfe52, 0xfe52}, {0xff07, 0xff07}, {0xff0e, 0xff0e}};
 constexpr Range kConnectors[] = {{0x202f, 0x202f}, {0x203f, 0x2040}, {0x2054, 0x2054},
                                  {0xfe33, 0xfe34}, {0xfe4d, 0xfe4f}, {0xff3f, 0xff3f}};
-constexpr Range kSymbolLetters[] = {{0x2c2, 0x2c5},   {0x2d2, 0x2d7}, {0x2de, 0x2df},
-                                    {0x2e5, 0x2ff},   {0x55a, 0x55c}, {0x55e, 0x55e},
-                                    {0x5f3, 0x5f3},   {0x24b6, 0x24e9}, {0xa708, 0xa721},
-                                    {0xa789, 0xa78a}};
+constexpr Range kSymbolLetters[] = {
+    {0x2c2, 0x2c5}, {0x2d2, 0x2d7}, {0x2de, 0x2df},   {0x2e5, 0x2ff},   {0x55a, 0x55c},
+    {0x55e, 0x55e}, {0x5f3, 0x5f3}, {0x24b6, 0x24e9}, {0xa708, 0xa721}, {0xa789, 0xa78a}};
 template <size_t n>
 bool In(const Range (&ranges)[n], int32_t c) {
   const Range* const after =
@@ -289,9 +289,9 @@ void LowerCase(std::string_view word, std::string* lower) {
 // Lucene's EnglishAnalyzer.ENGLISH_STOP_WORDS_SET.
 bool IsStopWord(std::string_view word) {
   static const auto* const words = new absl::flat_hash_set<std::string_view>{
-      "a",    "an",   "and",  "are",   "as",   "at",    "be",    "but",  "by",   "for",  "if",
-      "in",   "into", "is",   "it",    "no",   "not",   "of",    "on",   "or",   "such", "that",
-      "the",  "their", "then", "there", "these", "they", "this", "to",   "was",  "will", "with"};
+      "a",   "an",    "and",  "are",   "as",    "at",   "be",   "but", "by",  "for",  "if",
+      "in",  "into",  "is",   "it",    "no",    "not",  "of",   "on",  "or",  "such", "that",
+      "the", "their", "then", "there", "these", "they", "this", "to",  "was", "will", "with"};
   return word.size() <= 5 && words->contains(word);
 }
 

@@ -1,4 +1,5 @@
-// A text's words as Lucene's English analysis (and Anserini's, which WebShop searches with) knows them.
+// A text's words as Lucene's English analysis (and Anserini's, which WebShop searches with) knows
+// them.
 #ifndef SOJOURN_ENVS_SEARCH_ENGLISH_ANALYZER_H_
 #define SOJOURN_ENVS_SEARCH_ENGLISH_ANALYZER_H_
 
@@ -8,9 +9,10 @@
 
 namespace sojourn::envs::search {
 
-// Cuts a text at the word boundaries of Unicode's Standard Annex 29 into words that hold a letter, a
-// digit, a kana, an ideograph or an emoji, as Lucene's StandardTokenizer does: ideographs and hiragana
-// one by one; of a run longer than 255 characters, pieces of 255. Bytes that are not UTF-8 separate.
+// Cuts a text at the word boundaries of Unicode's Standard Annex 29 into words that hold a letter,
+// a digit, a kana, an ideograph or an emoji, as Lucene's StandardTokenizer does: ideographs and
+// hiragana one by one; of a run longer than 255 characters, pieces of 255. Bytes that are not UTF-8
+// separate.
 //
 // Characters are told apart by their Unicode category and a few ranges, so rare letters of other
 // scripts may be cut otherwise.
@@ -25,8 +27,8 @@ class WordReader {
   std::string_view rest_;
 };
 
-// The terms of an English text: words without a possessive 's, in lower case, but for 33 stop words,
-// stemmed by Porter.
+// The terms of an English text: words without a possessive 's, in lower case, but for 33 stop
+// words, stemmed by Porter.
 class EnglishAnalyzer {
  public:
   explicit EnglishAnalyzer(std::string_view text) : words_(text) {}

@@ -138,9 +138,9 @@ class Stemming {
   }
 
   void DropLastSuffix() {
-    constexpr std::string_view kSuffixes[] = {"al",  "ance", "ence", "er",  "ic",  "able", "ible",
+    constexpr std::string_view kSuffixes[] = {"al",  "ance",  "ence", "er",  "ic",  "able", "ible",
                                               "ant", "ement", "ment", "ent", "ion", "ou",   "ism",
-                                              "ate", "iti",  "ous",  "ive", "ize"};
+                                              "ate", "iti",   "ous",  "ive", "ize"};
     for (const std::string_view suffix : kSuffixes) {
       if (!Ends(suffix)) continue;
       if (suffix == "ion" && (stem_ == 0 || (word_[stem_ - 1] != 's' && word_[stem_ - 1] != 't'))) {
@@ -175,9 +175,9 @@ void PorterStem(std::string* word) {
     if (word->size() > 2) Stemming(*word).Run();
     return;
   }
-  // Each other character is stood in for by its own one byte, so that lengths and doubles are those of
-  // characters. Endings consist of letters a-z, so stand-ins are dropped but never made; the last of a
-  // doubled one may go.
+  // Each other character is stood in for by its own one byte, so that lengths and doubles are those
+  // of characters. Endings consist of letters a-z, so stand-ins are dropped but never made; the
+  // last of a doubled one may go.
   std::string stand_in;
   std::vector<std::string_view> characters;
   const std::string_view text = *word;
@@ -188,8 +188,8 @@ void PorterStem(std::string* word) {
     if (IsAscii(text[i])) {
       stand_in += text[i];
     } else {
-      const size_t known = std::find(characters.begin(), characters.end(), character) -
-                           characters.begin();
+      const size_t known =
+          std::find(characters.begin(), characters.end(), character) - characters.begin();
       if (known == characters.size()) characters.push_back(character);
       if (known >= 0x80) return;  // no word: it has 128 different characters beyond ASCII
       stand_in += static_cast<char>(0x80 + known);

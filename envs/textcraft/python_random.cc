@@ -49,6 +49,11 @@ int PythonRandom::Below(int bound) {
   return static_cast<int>(value);
 }
 
+double PythonRandom::Random() {
+  const uint32_t high = Next32() >> 5, low = Next32() >> 6;
+  return (high * 67108864.0 + low) / 9007199254740992.0;
+}
+
 std::vector<int> PythonRandom::Sample(int size, int count) {
   int largest_pool = 21;  // in larger populations Python remembers what is taken instead
   if (count > 5) {

@@ -1,9 +1,11 @@
-// As much of Python's random module as decides what TextCraft shows: random.seed(n), random.sample.
+// As much of Python's random module as decides what the original environments show.
 #ifndef SOJOURN_ENVS_TEXTCRAFT_PYTHON_RANDOM_H_
 #define SOJOURN_ENVS_TEXTCRAFT_PYTHON_RANDOM_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace sojourn::envs::textcraft {
@@ -15,6 +17,17 @@ class PythonRandom {
 
   // random.sample(range(size), count) of Python 3.11. 0 <= count <= size.
   std::vector<int> Sample(int size, int count);
+
+  // random.random(): in [0, 1), 53 bits.
+  double Random();
+
+  // random.shuffle(values) of Python 3.11.
+  template <typename T>
+  void Shuffle(std::vector<T>& values) {
+    for (std::size_t i = values.size(); i > 1; --i) {
+      std::swap(values[i - 1], values[Below(static_cast<int>(i))]);
+    }
+  }
 
  private:
   uint32_t Next32();
