@@ -12,6 +12,7 @@
 #include "envs/searchqa/searchqa.h"
 #include "envs/textcraft/textcraft.h"
 #include "envs/variants/variants.h"
+#include "envs/webshop/webshop.h"
 
 namespace sojourn::envs {
 namespace {
@@ -27,6 +28,7 @@ constexpr Entry kEntries[] = {
     {BabyAISpec, MakeBabyAI, nullptr},
     {SearchQASpec, MakeSearchQA, CheckSearchQAData},
     {TextCraftSpec, MakeTextCraft, nullptr},
+    {WebShopSpec, MakeWebShop, CheckWebShop},
 };
 
 absl::StatusOr<const Entry*> FindEntry(std::string_view name) {
