@@ -68,15 +68,15 @@ constexpr OptionPool kOptionPools[] = {
     {'w', "size", "6|6.5|7|7.5|8|8.5|9|9.5|10|10.5|11|12"},
     {'f', "fit type", "men|women|youth|regular|tall"},
     {'v', "size", "50 ml|100 ml|200 ml|500 ml|1 ounce|3.4 ounce|8 ounce (pack of 2)"},
-    {'n', "scent", "unscented|vanilla|citrus|rose garden|eucalyptus|sandalwood|ocean breeze|jasmine"},
+    {'n', "scent", "unscented|vanilla|citrus|rose garden|eucalyptus|cedar|ocean breeze|jasmine"},
     {'d', "size", "18 inch|24 inch|30 inch|36 inch|48 inch|60 inch|72 inch"},
-    {'y', "style", "classic|modern|rustic|industrial|with drawers|set of 2|set of 4"},
+    {'y', "style", "classic|modern|vintage|industrial|with drawers|set of 2|set of 4"},
     {'l', "size", "3 feet|6 feet|10 feet|15 feet|25 feet|50 feet"},
-    {'m', "style", "standard|pro|mini|plus|bundle|kit with adapter"},
+    {'m', "style", "basic|pro|mini|plus|bundle|kit with adapter"},
     {'t', "flavor name",
      "original|milk chocolate|peanut butter|sweet chili|maple|cinnamon|salted caramel|lemon|variety "
      "pack|barbecue"},
-    {'p', "size", "single|pack of 2|pack of 4|pack of 6|pack of 12|pack of 24"}};
+    {'p', "pack", "single|pack of 2|pack of 4|pack of 6|pack of 12|pack of 24"}};
 
 struct Kind {
   int department;
