@@ -22,6 +22,7 @@
 #include "envs/recordings.h"
 #include "envs/serve/http_replay.h"
 #include "envs/textcraft/episode_replay.h"
+#include "envs/webshop/episode_replay.h"
 
 namespace sojourn::cli {
 namespace {
@@ -64,8 +65,6 @@ const char* Name(Format format) {
   return "unknown";
 }
 
-bool IsSkipped(Format format) { return format == Format::kWebShop; }
-
 bool BeginsWith(const json& value, std::string_view prefix) {
   return value.is_string() && absl::StartsWith(value.get_ref<const std::string&>(), prefix);
 }
@@ -74,7 +73,7 @@ Format Recognize(const json& line) {
   if (!line.is_object() || line.empty()) return Format::kUnknown;
   const auto has = [&](const char* name) { return line.contains(name); };
   if (has("method") && has("path") && has("response_text")) {
-    return absl::StrContains(line.dump(), "env_idx") ? Format::kWebShop : Format::kHttp;
+    return Format::kHttp;
   }
   if (has("client")) return Format::kClient;
   if (has("gym_id")) return Format::kBabyAIRaw;
@@ -106,7 +105,10 @@ Format Recognize(const json& line) {
   return Format::kUnknown;
 }
 
-Differences ReplayLine(Format format, const json& line, const envs::alfworld::RecordedGames& games) {
+using Shop = absl::StatusOr<std::shared_ptr<const envs::webshop::Shop>>;
+
+Differences ReplayLine(Format format, const json& line, const envs::alfworld::RecordedGames& games,
+                       const Shop& shop) {
   switch (format) {
     case Format::kAlfWorld:
       return envs::alfworld::ReplayEpisode(line, games);
@@ -118,6 +120,9 @@ Differences ReplayLine(Format format, const json& line, const envs::alfworld::Re
       return envs::textcraft::ReplayEpisode(line);
     case Format::kClient:
       return envs::ReplayClientParse(line);
+    case Format::kWebShop:
+      if (!shop.ok()) return shop.status();
+      return envs::webshop::ReplayLine(*shop.value(), line);
     default:
       break;
   }
@@ -140,6 +145,7 @@ struct File {
   std::vector<Line> lines;
   Format format = Format::kUnknown;  // of the first line that is JSON
   envs::alfworld::RecordedGames games;  // of ALFWorld's episodes
+  Shop shop = absl::NotFoundError("no line of WebShop came first");  // of WebShop's sessions
   std::mutex mutex;
   FileReplay result;  // guarded by `mutex` while threads run
 
@@ -149,7 +155,7 @@ struct File {
   }
   void Count(Format format, int64_t lines) {
     const std::lock_guard lock(mutex);
-    (IsSkipped(format) ? result.skipped : result.episodes)[Name(format)] += lines;
+    result.episodes[Name(format)] += lines;
   }
 };
 
@@ -191,9 +197,9 @@ void Load(File& file) {
   if (file.format == Format::kAlfWorld) {
     file.games = envs::alfworld::RecordedGames::Beside(file.result.path);
   }
+  if (file.format == Format::kWebShop) file.shop = envs::webshop::ShopOfRecording(file.result.path);
 }
 
-// WebShop's conversations show what they are only here and there.
 void ReplayConversation(File& file) {
   std::string_view server;
   std::vector<std::string> texts;
@@ -201,18 +207,23 @@ void ReplayConversation(File& file) {
     texts.push_back(line.text);
     const json parsed = ParseLine(line.text);
     if (parsed.is_discarded()) continue;
-    if (Recognize(parsed) == Format::kWebShop) {
-      file.Count(Format::kWebShop, file.lines.size());
-      return;
-    }
     if (server.empty()) server = envs::serve::ServerOf(parsed);
   }
   file.Count(Format::kHttp, 1);
   if (server.empty()) {
-    file.Differ(0, "requests to a server that shows nothing of BabyAI or TextCraft");
+    file.Differ(0, "requests to a server that shows nothing of BabyAI, TextCraft or WebShop");
     return;
   }
-  const auto differences = envs::serve::ReplayHttp(server, texts);
+  std::shared_ptr<const envs::webshop::Shop> shop;
+  if (server == "webshop") {
+    Shop found = envs::webshop::ShopOfRecording(file.result.path);
+    if (!found.ok()) {
+      file.Differ(0, std::string(found.status().message()));
+      return;
+    }
+    shop = *std::move(found);
+  }
+  const auto differences = envs::serve::ReplayHttp(server, texts, shop);
   if (!differences.ok()) {
     file.Differ(0, std::string(differences.status().message()));
     return;
@@ -230,10 +241,9 @@ void ReplayLineOf(File& file, const Line& line) {
   }
   const Format format = Recognize(parsed);
   if (format != Format::kUnknown) file.Count(format, 1);
-  if (IsSkipped(format)) return;
   Differences differences = absl::UnknownError("");
   try {
-    differences = ReplayLine(format, parsed, file.games);
+    differences = ReplayLine(format, parsed, file.games, file.shop);
   } catch (const std::exception& error) {  // a field that holds what no recording holds
     differences = absl::InvalidArgumentError(absl::StrCat("a broken line: ", error.what()));
   }

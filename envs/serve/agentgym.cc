@@ -1,5 +1,6 @@
 #include "envs/serve/agentgym.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/random.h"
 #include "envs/alfworld/alfworld.h"
 #include "envs/alfworld/play.h"
@@ -19,6 +21,9 @@
 #include "envs/textcraft/game.h"
 #include "envs/textcraft/listing.h"
 #include "envs/textcraft/recipe_book.h"
+#include "envs/webshop/goals.h"
+#include "envs/webshop/python_strings.h"
+#include "envs/webshop/session.h"
 
 namespace sojourn::envs::serve {
 namespace {
@@ -451,6 +456,100 @@ class TextCraftServer : public AgentGymServer {
   std::map<std::string, Environment> environments_;  // by id
 };
 
+class WebShopServer : public AgentGymServer {
+ public:
+  WebShopServer(std::shared_ptr<const webshop::Shop> shop, WebShopDraws draws)
+      : shop_(std::move(shop)), draws_(std::move(draws)) {
+    const Parameter env_idx = {Parameter::kInteger, "env_idx"};
+    AddGet("/", {}, [](const Arguments&) { return Response{.body = Quote("ok")}; });
+    AddGet("/list_envs", {}, [this](const Arguments&) {
+      return Response{.body = absl::StrCat("[", absl::StrJoin(created_, ","), "]")};
+    });
+    AddPost("/create", {}, [this](const Arguments&) { return Create(); });
+    AddPost("/step", {env_idx, kAction}, [this](const Arguments& a) { return Step(a); });
+    AddPost("/reset", {env_idx, {Parameter::kInteger, "session_id", true}},
+            [this](const Arguments& a) { return Reset(a); });
+    AddGet("/observation", {env_idx}, [this](const Arguments& a) {
+      const Session* const session = Find(a);
+      return session == nullptr ? ServerError() : Response{.body = Quote(session->Observation())};
+    });
+    AddGet("/available_actions", {env_idx}, [this](const Arguments& a) { return Available(a); });
+    AddGet("/instruction_text", {env_idx}, [this](const Arguments& a) {
+      const Session* const session = Find(a);
+      if (session == nullptr) return ServerError();
+      const absl::StatusOr<std::string> text = session->InstructionText();
+      return text.ok() ? Response{.body = Quote(*text)} : ServerError();
+    });
+    AddGet("/state", {env_idx}, [this](const Arguments& a) {
+      if (Find(a) == nullptr) return ServerError();
+      return Response{
+          .body = R"({"url":"url","html":"html","instruction_text":"instruction_text"})"};
+    });
+  }
+
+ private:
+  using Session = webshop::Session;
+
+  Session* Find(const Arguments& arguments) {
+    const auto found = sessions_.find(arguments.at("env_idx"));
+    return found == sessions_.end() ? nullptr : &found->second;
+  }
+
+  Response Create() {
+    std::string env_idx = absl::StrCat(draws_.env_idx());
+    while (sessions_.contains(env_idx)) env_idx = absl::StrCat(draws_.env_idx());
+    Session session(shop_->catalogue, RandomKey(0).With("agentgym webshop").With(env_idx));
+    session.Begin(shop_->goal(draws_.goal()));
+    sessions_.emplace(env_idx, std::move(session));
+    created_.push_back(env_idx);
+    return {.body = env_idx};
+  }
+
+  Response Step(const Arguments& arguments) {
+    Session* const session = Find(arguments);
+    if (session == nullptr) return ServerError();
+    const auto reply = session->Step(arguments.at("action"));
+    if (!reply.ok()) return ServerError();
+    return {.body = absl::StrCat("{\"state\":", Quote(session->Observation()),
+                                 ",\"reward\":", webshop::FloatRepr(reply->reward),
+                                 ",\"done\":", Truth(reply->done), ",\"info\":null}")};
+  }
+
+  Response Reset(const Arguments& arguments) {
+    Session* const session = Find(arguments);
+    if (session == nullptr) return ServerError();
+    const auto session_id = arguments.find("session_id");
+    if (session_id == arguments.end()) {
+      session->Begin(shop_->goal(draws_.goal()));
+    } else {
+      const auto count = static_cast<int64_t>(shop_->goals.size());
+      int64_t number = 0;
+      const bool fits = absl::SimpleAtoi(session_id->second, &number);
+      if (!fits || number < -count || number >= count) {  // an IndexError
+        session->Lose(shop_->goal(draws_.goal()));
+        return ServerError();
+      }
+      session->Begin(shop_->goal(number < 0 ? number + count : number));
+    }
+    return {.body = absl::StrCat("[", Quote(session->Observation()), ",null]")};
+  }
+
+  Response Available(const Arguments& arguments) {
+    const Session* const session = Find(arguments);
+    if (session == nullptr) return ServerError();
+    const Session::AvailableActions actions = session->GetAvailableActions();
+    const auto quoted = [](std::string* out, const std::string& text) { *out += Quote(text); };
+    return {.body = absl::StrCat("{\"has_search_bar\":", Truth(actions.has_search_bar),
+                                 ",\"clickables\":[",
+                                 absl::StrJoin(actions.clickables, ",", quoted), "]}")};
+  }
+
+  const std::shared_ptr<const webshop::Shop> shop_;
+  const WebShopDraws draws_;
+  std::vector<std::string> created_;
+  std::map<std::string, Session> sessions_;  // by env_idx
+};
+
 }  // namespace
 
 void AgentGymServer::AddGet(std::string path, std::vector<Parameter> query, Handler handler) {
@@ -499,6 +598,25 @@ absl::StatusOr<std::unique_ptr<AgentGymServer>> NewTextCraftServer() {
 std::unique_ptr<AgentGymServer> NewSearchQAServer(
     std::shared_ptr<const searchqa::Library> library) {
   return std::make_unique<SearchQAServer>(std::move(library));
+}
+
+WebShopDraws DrawByChance(const webshop::Shop& shop, RandomKey key) {
+  constexpr uint64_t kEnvironments = 100'000'000;
+  auto random = std::make_shared<Random>(key);
+  auto sums = std::make_shared<std::vector<double>>(
+      webshop::GoalWeights(shop.catalogue->products(), shop.goals, shop.kind));
+  for (size_t i = 1; i < sums->size(); ++i) (*sums)[i] += (*sums)[i - 1];
+  return {[random] { return static_cast<int64_t>(random->Below(kEnvironments)); },
+          [random, sums] {
+            const double drawn = random->Uniform() * sums->back();
+            const auto at = std::lower_bound(sums->begin(), sums->end(), drawn);
+            return static_cast<size_t>(std::min(at, sums->end() - 1) - sums->begin());
+          }};
+}
+
+std::unique_ptr<AgentGymServer> NewWebShopServer(std::shared_ptr<const webshop::Shop> shop,
+                                                 WebShopDraws draws) {
+  return std::make_unique<WebShopServer>(std::move(shop), std::move(draws));
 }
 
 }  // namespace sojourn::envs::serve

@@ -1,4 +1,4 @@
-// AgentGym's HTTP servers of ALFWorld, BabyAI, SearchQA and TextCraft without the sockets: what a request is
+// AgentGym's HTTP servers of ALFWorld, BabyAI, SearchQA, SearchQA and WebShop TextCraft without the sockets: what a request is
 // answered.
 //
 // Quirks of the originals that are kept, beside those of the environments themselves:
@@ -13,9 +13,13 @@
 //  - SearchQA answers with bare values (/create a number, /reset and /observation a text) and fails
 //    with status 500 for an environment or an item that there is not, or an id that is null; a
 //    /create that fails uses up its number all the same; an episode goes on after the right answer;
-//  - ALFWorld has no /close, and an environment cannot be asked anything any more when its task is done,
+// - WebShop ALFWorld has begun no /close; /close, and an environment cannot be asked anything any more when its /create answers with a session by number that task is drawn, done,
 //    after the goal or 50 steps, but for a /reset; before the first one it answers with the names of
 //    what is missing, as Python has them; a negative game counts from the last;
+//    chance; /state answers with its own names; whatever raises an exception in the original (an
+//    environment or a session that there is not, a search by attribute, the instruction after a
+//    purchase, ...) is status 500 and leaves behind what the exception leaves; a session_id counts from
+//    the end when it is negative, and null is one by chance, rare attributes more often;
 //  - a text such as "3.0" is a whole number, and so is true.
 // The bodies of the answers 422 are in our own words. A data_idx of BabyAI whose seed takes more
 // than 128 bits is answered with an error (NumPy takes seeds of any size).
@@ -30,8 +34,10 @@
 
 #include "absl/status/statusor.h"
 #include "envs/alfworld/library.h"
+#include "common/random.h"
 #include "envs/searchqa/library.h"
 #include "envs/serve/arguments.h"
+#include "envs/webshop/shop.h"
 
 namespace sojourn::envs::serve {
 
@@ -76,6 +82,17 @@ absl::StatusOr<std::unique_ptr<AgentGymServer>> NewTextCraftServer();
 // Items are numbered as the original numbers them: first the test questions, then those to train on;
 // here each split's by their hops.
 std::unique_ptr<AgentGymServer> NewSearchQAServer(std::shared_ptr<const searchqa::Library> library);
+
+// What WebShop's server leaves to chance.
+struct WebShopDraws {
+  std::function<int64_t()> env_idx;  // of a new environment; drawn again when it is taken
+  std::function<size_t()> goal;      // a number into Shop::goals
+};
+WebShopDraws DrawByChance(const webshop::Shop& shop, RandomKey key);
+
+// `shop` has goals; its session numbers are theirs.
+std::unique_ptr<AgentGymServer> NewWebShopServer(std::shared_ptr<const webshop::Shop> shop,
+                                                 WebShopDraws draws);
 
 }  // namespace sojourn::envs::serve
 

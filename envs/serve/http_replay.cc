@@ -1,7 +1,9 @@
 #include "envs/serve/http_replay.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -145,7 +147,93 @@ class Comparison {
   const textcraft::RecipeBook* book_;
 };
 
-std::string ReplayLine(const std::string& text, AgentGymServer& server, Comparison& comparison) {
+// Plays a recording of WebShop's server: fills in what was drawn by chance.
+class WebShopRecording {
+ public:
+  WebShopRecording(std::shared_ptr<const webshop::Shop> shop, absl::Span<const std::string> lines)
+      : shop_(std::move(shop)) {
+    for (const std::string& line : lines) lines_.push_back(json::parse(line, nullptr, false));
+  }
+
+  std::unique_ptr<AgentGymServer> NewServer() {
+    return NewWebShopServer(shop_, {[this] { return env_idx_; }, [this] { return GoalAhead(); }});
+  }
+
+  // Goes to a line and writes the environment's number where the recording has "ENV".
+  std::string Begin(size_t number, const std::string& text) {
+    number_ = number;
+    const json& line = lines_[number];
+    if (Is(line, "/create")) {
+      const json answer = json::parse(Answer(line), nullptr, false);
+      env_idx_ = answer.is_number_integer() ? answer.get<int64_t>() : env_idx_ + 1;
+    }
+    const std::string env_idx = absl::StrCat(env_idx_);
+    return absl::StrReplaceAll(
+        text, {{"\"ENV\"", env_idx}, {"=ENV\"", absl::StrCat("=", env_idx, "\"")}});
+  }
+
+  // Whether a difference is one of chance.
+  bool IsChance(const Response& ours) const {
+    const json& line = lines_[number_];
+    const std::string theirs =
+        absl::StrReplaceAll(Answer(line), {{"ENV", absl::StrCat(env_idx_)}});
+    if (ours.status != 200) return false;
+    if (Is(line, "/list_envs")) {
+      return theirs == ours.body || absl::EndsWith(theirs, "," + ours.body.substr(1));
+    }
+    const json& body = line.contains("body") ? line["body"] : json();
+    const std::string action = body.is_object() ? body.value("action", "") : "";
+    if (!absl::StartsWith(action, "search[<r>")) return false;
+    const auto parts = [](const std::string& text) {
+      return std::vector<std::string>(absl::StrSplit(text, " [SEP] ")).size();
+    };
+    return parts(theirs) == parts(ours.body);
+  }
+
+ private:
+  static bool Is(const json& line, std::string_view path) {
+    return line.is_object() && line.contains("path") && line["path"].is_string() &&
+           line["path"].get_ref<const std::string&>() == path;
+  }
+
+  static std::string Answer(const json& line) {
+    if (!line.is_object() || !line.contains("response_text")) return "";
+    const json& answer = line["response_text"];
+    return answer.is_string() ? answer.get<std::string>() : "";
+  }
+
+  // The goal of the session that begins now: the one that the next answers show.
+  size_t GoalAhead() {
+    if (numbers_.empty()) {
+      for (size_t i = 0; i < shop_->goals.size(); ++i) {
+        numbers_.emplace(shop_->goal(i).instruction_text, i);
+      }
+    }
+    for (size_t i = number_; i < lines_.size(); ++i) {
+      if (i > number_ && (Is(lines_[i], "/create") || Is(lines_[i], "/reset"))) break;
+      json answer = json::parse(Answer(lines_[i]), nullptr, false);
+      if (answer.is_array() && !answer.empty()) answer = json(answer[0]);
+      if (answer.is_object() && answer.contains("state")) answer = json(answer["state"]);
+      if (!answer.is_string()) continue;
+      const auto text = answer.get<std::string>();
+      const std::vector<std::string> parts = absl::StrSplit(text, " [SEP] ");
+      for (size_t part = 0; part + 1 < parts.size(); ++part) {
+        const auto found = numbers_.find(parts[part + 1]);
+        if (parts[part] == "Instruction:" && found != numbers_.end()) return found->second;
+      }
+    }
+    return 0;
+  }
+
+  const std::shared_ptr<const webshop::Shop> shop_;
+  std::vector<json> lines_;
+  size_t number_ = 0;
+  int64_t env_idx_ = 0;
+  std::map<std::string, size_t> numbers_;  // of goals, by their texts
+};
+
+std::string ReplayLine(const std::string& text, AgentGymServer& server, Comparison& comparison,
+                       const WebShopRecording* webshop) {
   const json line = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (line.is_discarded()) return "not JSON";
   try {
@@ -157,7 +245,9 @@ std::string ReplayLine(const std::string& text, AgentGymServer& server, Comparis
     }
     const auto method = line.at("method").get<std::string>();
     const auto path = line.at("path").get<std::string>();
-    const std::string difference = comparison.Compare(line, server.Handle(method, path, body));
+    const Response ours = server.Handle(method, path, body);
+    std::string difference = comparison.Compare(line, ours);
+    if (webshop != nullptr && webshop->IsChance(ours)) difference = "";
     return difference.empty() ? "" : absl::StrCat(method, " ", path, " ", body, ": ", difference);
   } catch (const json::exception& error) {
     return absl::StrCat("not a recorded request with its answer: ", error.what());
@@ -176,6 +266,11 @@ std::string_view ServerOf(const json& line) {
   if (says("environment BabyAI") || says("Your goal: ") || absl::StartsWith(where, "/render")) {
     return "babyai";
   }
+  if (says("WebShop [SEP]") || where == "/list_envs" ||
+      absl::StartsWith(where, "/available_actions?env_idx") ||
+      absl::StartsWith(where, "/instruction_text")) {
+    return "webshop";
+  }
   if (says("environment TextCraft") || says("Crafting commands:") ||
       absl::StartsWith(where, "/detail") || absl::StartsWith(where, "/commands")) {
     return "textcraft";
@@ -183,10 +278,12 @@ std::string_view ServerOf(const json& line) {
   return "";
 }
 
-absl::StatusOr<std::vector<HttpDifference>> ReplayHttp(std::string_view environment,
-                                                       absl::Span<const std::string> lines) {
+absl::StatusOr<std::vector<HttpDifference>> ReplayHttp(
+    std::string_view environment, absl::Span<const std::string> lines,
+    const std::shared_ptr<const webshop::Shop>& shop) {
   const auto book = textcraft::RecipeBook::Minecraft();
   if (!book.ok()) return book.status();
+  std::optional<WebShopRecording> webshop;
   std::unique_ptr<AgentGymServer> server;
   if (environment == "babyai") {
     server = NewBabyAIServer();
@@ -194,14 +291,21 @@ absl::StatusOr<std::vector<HttpDifference>> ReplayHttp(std::string_view environm
     auto made = NewTextCraftServer();
     if (!made.ok()) return made.status();
     server = *std::move(made);
+  } else if (environment == "webshop") {
+    if (shop == nullptr || shop->goals.empty()) {
+      return absl::InvalidArgumentError("a recording of WebShop needs the shop it was made with");
+    }
+    webshop.emplace(shop, lines);
+    server = webshop->NewServer();
   } else {
     return absl::NotFoundError(absl::StrCat("no HTTP server of \"", std::string(environment),
-                                            "\"; known: babyai, textcraft"));
+                                            "\"; known: babyai, textcraft, webshop"));
   }
   Comparison comparison(book->get());
   std::vector<HttpDifference> differences;
   for (size_t i = 0; i < lines.size(); ++i) {
-    std::string difference = ReplayLine(lines[i], *server, comparison);
+    const std::string text = webshop ? webshop->Begin(i, lines[i]) : lines[i];
+    std::string difference = ReplayLine(text, *server, comparison, webshop ? &*webshop : nullptr);
     if (!difference.empty()) differences.push_back({static_cast<int>(i), std::move(difference)});
   }
   return differences;

@@ -2,6 +2,7 @@
 #ifndef SOJOURN_ENVS_SERVE_HTTP_REPLAY_H_
 #define SOJOURN_ENVS_SERVE_HTTP_REPLAY_H_
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -9,10 +10,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "envs/webshop/shop.h"
 
 namespace sojourn::envs::serve {
 
-// The environment whose server gave these answers ("babyai", "textcraft"), as far as the line of a
+// The environment whose server gave these answers ("babyai", "textcraft", "webshop"), as far as the line of a
 // recording tells: "" when it does not.
 std::string_view ServerOf(const nlohmann::json& line);
 
@@ -28,9 +30,14 @@ struct HttpDifference {
 // Answers are compared character by character, except: of an answer 422 only the status; which
 // recipes TextCraft lists that the goal does not need, and in which order (as in
 // textcraft/episode_replay.h); and what a recorder left out of a long text, "...(3216 chars)".
-// A line of another form is a difference. NotFound for an unknown environment.
-absl::StatusOr<std::vector<HttpDifference>> ReplayHttp(std::string_view environment,
-                                                       absl::Span<const std::string> lines);
+// What WebShop's server leaves to chance is taken from the recording: goals by what is shown of them, an
+// environment's number by the answer to /create ("ENV" in later lines stands for the last one), and /list_envs
+// may begin with numbers from before; of search[<r>] only how much is shown is compared.
+// A line of another form is a difference. NotFound for an unknown environment, InvalidArgument for
+// WebShop without `shop`, the shop that the recorded server had.
+absl::StatusOr<std::vector<HttpDifference>> ReplayHttp(
+    std::string_view environment, absl::Span<const std::string> lines,
+    const std::shared_ptr<const webshop::Shop>& shop = nullptr);
 
 }  // namespace sojourn::envs::serve
 

@@ -130,6 +130,12 @@ void CompareSteps(Session& session, const json& steps, Comparison& compare) {
       const std::vector<std::string> parts = absl::StrSplit(theirs, " [SEP] ");
       const std::vector<std::string> own = absl::StrSplit(state, " [SEP] ");
       compare.Expect(where + " parts", parts.size(), own.size());
+      std::vector<int32_t> products;
+      for (const std::string& part : parts) {
+        const int32_t product = session.catalogue().FindAsin(part);
+        if (product >= 0) products.push_back(product);
+      }
+      session.ReplaceResults(std::move(products));
       continue;
     }
     compare.Expect(where, theirs, state);
@@ -185,9 +191,7 @@ void ComparePrices(const Shop& shop, const json& line, Comparison& compare) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const Shop>> ShopOfRecording(const std::string& path,
-                                                            const std::string& data) {
-  if (!data.empty()) return Shop::Load(data, GoalKind::kSynthetic);
+absl::StatusOr<std::shared_ptr<const Shop>> ShopOfRecording(const std::string& path) {
   std::error_code error;
   std::filesystem::path folder = std::filesystem::absolute(path, error).parent_path();
   for (int i = 0; i <= kFoldersAbove && !folder.empty(); ++i) {
@@ -199,7 +203,7 @@ absl::StatusOr<std::shared_ptr<const Shop>> ShopOfRecording(const std::string& p
   }
   return absl::NotFoundError(absl::StrCat(
       path, ": no folder \"webshop\" with products beside it or up to ", kFoldersAbove,
-      " folders above; name the folder with the data that it was recorded with (--data)"));
+      " folders above; put the data that it was recorded with there"));
 }
 
 absl::StatusOr<std::vector<std::string>> ReplayLine(const Shop& shop, const json& line) {

@@ -2,6 +2,7 @@
 #ifndef SOJOURN_ENVS_WEBSHOP_EPISODE_REPLAY_H_
 #define SOJOURN_ENVS_WEBSHOP_EPISODE_REPLAY_H_
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -11,11 +12,9 @@
 
 namespace sojourn::envs::webshop {
 
-// The shop whose data stand where the recordings expect them: in `data` when it is not "", else in
-// the folder webshop/ beside the recording's or that of a folder above (up to three). NotFound says
-// where it was looked for.
-absl::StatusOr<std::shared_ptr<const Shop>> ShopOfRecording(const std::string& path,
-                                                            const std::string& data);
+// The shop whose data stand where the recordings expect them: in the folder webshop/ beside the
+// recording's or that of a folder above (up to three). NotFound says where it was looked for.
+absl::StatusOr<std::shared_ptr<const Shop>> ShopOfRecording(const std::string& path);
 
 // `line` is one of
 //  - a session: {"session_id", "goal", "reset", "observation", "instruction_text",

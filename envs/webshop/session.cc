@@ -98,6 +98,7 @@ void Session::Begin(Goal goal) {
 }
 
 void Session::Lose(Goal goal) {
+  if (!is_lost_) lost_instruction_ = std::move(goal_.instruction_text);
   goal_ = std::move(goal);
   is_lost_ = true;
   has_keywords_ = false;
@@ -275,7 +276,7 @@ absl::Status Session::ShowSubPage(const std::string& clicked) {
 absl::StatusOr<std::string> Session::InstructionText() const {
   if (page_.kind == PageKind::kDone) return Raises("this page has no instruction");
   return absl::StrCat(page_.kind == PageKind::kSearch ? "Instruction: " : "Instruction:",
-                      goal_.instruction_text);
+                      is_lost_ ? lost_instruction_ : goal_.instruction_text);
 }
 
 Session::AvailableActions Session::GetAvailableActions() const {
@@ -331,7 +332,7 @@ std::string Session::Observation() const {
   }
 
   if (page_.kind == PageKind::kSearch) text.Add("WebShop");
-  text.Add("Instruction:").Add(goal_.instruction_text);
+  text.Add("Instruction:").Add(is_lost_ ? lost_instruction_ : goal_.instruction_text);
   if (page_.kind == PageKind::kSearch) return text.Add("Search").Take();
   text.Add(kBackToSearch);
   if (page_.kind == PageKind::kResults) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -80,6 +81,9 @@ class Session {
   // none.
   absl::StatusOr<std::string> InstructionText() const;
 
+  // Shows other products on the page of results: those that chance showed elsewhere.
+  void ReplaceResults(std::vector<int32_t> products) { page_.products = std::move(products); }
+
   const Goal& goal() const { return goal_; }
   const Page& page() const { return page_; }
   const Catalogue& catalogue() const { return *catalogue_; }
@@ -108,6 +112,7 @@ class Session {
 
   // The session behind the page.
   bool is_lost_ = false;
+  std::string lost_instruction_;  // that the page still shows
   std::string keywords_;  // their words are separated by single spaces
   bool has_keywords_ = false;
   int64_t results_page_ = 1;
