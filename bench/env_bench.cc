@@ -1,6 +1,7 @@
 // How fast one core plays the environments, and (--players) how their players fare. All times are
 // processor time, so other load on the machine counts little. bench/environments compares the first
 // table with Python's MiniGrid, bench/searchqa the searches (--index) with Python's bm25s.
+#include <malloc.h>
 #include <zlib.h>
 
 #include <CLI/CLI.hpp>
@@ -12,9 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "envs/babyai/minigrid.h"
 #include "envs/environment.h"
 #include "envs/searchqa/library.h"
+#include "envs/webshop/generator.h"
+#include "envs/webshop/session.h"
 
 namespace sojourn::envs {
 namespace {
@@ -190,6 +194,49 @@ int Searches(const std::string& index_path, const std::string& questions_path, i
   return 0;
 }
 
+// The words of instructions searched for among 100,000 made-up products, and what an instance takes.
+void ShopSearches(int passes) {
+  constexpr int kProducts = 100'000, kTasks = 100, kInstances = 1000;
+  const Options options = {{"products", absl::StrCat(kProducts)}};
+  const auto environment = Make("webshop", options);
+  if (!environment.ok()) return;
+  const auto catalogue = webshop::Catalogue::Make(webshop::MakeProducts(0, kProducts));
+  const auto instance = (*environment)->NewInstance();
+  std::vector<double> ms;
+  for (const DifficultySpec& difficulty : (*environment)->spec().difficulties) {
+    for (int index = 0; index < kTasks; ++index) {
+      (void)instance->Reset({Split::kTrain, difficulty.difficulty, index});
+      for (const std::string& action : instance->ValidActions()) {
+        double best = 1e9;
+        for (int pass = 0; pass < passes; ++pass) {
+          const double begin = Seconds();
+          (void)catalogue->index().Search(webshop::ParseShopAction(action).argument, 50);
+          best = std::min(best, 1000 * (Seconds() - begin));
+        }
+        ms.push_back(best);
+      }
+    }
+  }
+  std::sort(ms.begin(), ms.end());
+  double mean = 0;
+  for (const double value : ms) mean += value / static_cast<double>(ms.size());
+  std::printf("webshop: %d products, %zu searches, ms: mean %.3f, median %.3f, worst %.3f\n", kProducts,
+              ms.size(), mean, ms[ms.size() / 2], ms.back());
+
+  const size_t before = mallinfo2().uordblks;
+  std::vector<std::unique_ptr<Instance>> instances;
+  for (int i = 0; i < kInstances; ++i) {
+    instances.push_back((*environment)->NewInstance());
+    (void)instances.back()->Reset({Split::kTrain, 4, i});
+    for (int step = 0; step < 3; ++step) {
+      const auto advice = instances.back()->Expert();
+      if (advice.ok()) (void)instances.back()->Step(advice->action);
+    }
+  }
+  std::printf("webshop: %.1f KiB an instance in play\n",
+              static_cast<double>(mallinfo2().uordblks - before) / 1024 / kInstances);
+}
+
 using Chooser = std::function<absl::StatusOr<std::string>(Instance&)>;
 
 struct Score {
@@ -287,5 +334,10 @@ int main(int argc, char** argv) {
   envs::Print(
       envs::TextPlay("textcraft", {{"recipes", "fresh"}}, "textcraft, fresh recipes", passes),
       as_json);
+  envs::Print(envs::TextPlay("webshop", {}, "webshop", passes), as_json);
+  envs::Print(
+      envs::TextPlay("webshop", {{"products", "100000"}}, "webshop, 100,000 products", passes),
+      as_json);
+  if (!as_json) envs::ShopSearches(passes);
   return 0;
 }

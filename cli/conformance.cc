@@ -75,10 +75,6 @@ void PrintText(const std::vector<FileReplay>& files, size_t show, int64_t episod
     if (file.differences.size() > show) {
       std::printf("  ... and %zu more\n", file.differences.size() - show);
     }
-    for (const auto& [environment, count] : file.skipped) {
-      std::printf("%s: skipped %ld of %s, which this version cannot replay\n", file.path.c_str(),
-                  static_cast<long>(count), environment.c_str());
-    }
   }
   std::printf("%ld episodes, %ld differences\n", static_cast<long>(episodes),
               static_cast<long>(differences));
@@ -94,7 +90,6 @@ void PrintJson(const std::vector<FileReplay>& files, size_t show, int64_t episod
     }
     list.push_back({{"file", file.path},
                     {"episodes", file.episodes},
-                    {"skipped", file.skipped},
                     {"differences", file.differences.size()},
                     {"first_differences", shown}});
   }

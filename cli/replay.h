@@ -15,8 +15,6 @@ struct FileReplay {
   // How many episodes there were of each format. A line is an episode, but for a conversation with
   // an HTTP server, whose lines depend on each other: it is one as a whole.
   std::map<std::string, int64_t> episodes;
-  // How many lines are of environments that this version does not have, by environment.
-  std::map<std::string, int64_t> skipped;
   struct Difference {
     int64_t line = 0;  // from 1; 0: the file as a whole
     std::string text;

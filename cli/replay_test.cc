@@ -83,9 +83,12 @@ TEST(Replay, SkipsEnvironmentsThatThisVersionDoesNotHave) {
   EXPECT_THAT(files[0].skipped, ElementsAre(Pair("webshop", 2)));
   EXPECT_THAT(files[1].skipped, ElementsAre(Pair("webshop", 1)));
   EXPECT_THAT(files[2].skipped, ElementsAre(Pair("webshop", 1)));
+TEST(Replay, RecordingsOfAShopNeedItsProducts) {
+      {Write("g.jsonl", "{\"env\": \"webshop\", \"session_id\": 4}\n"),
+             "{\"method\": \"GET\", \"path\": \"/list_envs\", \"response_text\": \"[]\"}\n")});
   for (const FileReplay& file : files) {
-    EXPECT_THAT(file.episodes, IsEmpty());
-    EXPECT_THAT(file.differences, IsEmpty());
+    ASSERT_EQ(file.differences.size(), 1) << file.path;
+    EXPECT_THAT(file.differences[0].text, HasSubstr("no folder \"webshop\" with products"));
   }
 }
 

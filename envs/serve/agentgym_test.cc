@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include "absl/strings/str_cat.h"
+#include "envs/webshop/generator.h"
 
 #include "absl/strings/str_cat.h"
 
@@ -192,6 +194,49 @@ TEST(SearchQAServer, FailsAsTheOriginal) {
   EXPECT_EQ(status("/step", R"({"env_idx":7,"action":"x"})"), 500);
   EXPECT_EQ(status("/step", R"({"env_idx":2,"action":null})"), 422);
   EXPECT_EQ(server->Handle("GET", "/observation?env_idx=9", "").status, 500);
+}
+
+TEST(WebShopServer, PlaysASessionAndFailsAsTheOriginal) {
+  const auto shop = webshop::Shop::Make(webshop::MakeProducts(0, 100), webshop::GoalKind::kSynthetic);
+  const auto server = NewWebShopServer(shop, DrawByChance(*shop, RandomKey(1)));
+  const auto get = [&](const std::string& target) { return server->Handle("GET", target, ""); };
+  const std::string id = Post(*server, "/create", "");
+  EXPECT_EQ(get("/list_envs").body, "[" + id + "]");
+  EXPECT_THAT(get("/observation?env_idx=" + id).body, StartsWith("\"WebShop [SEP] Instruction:"));
+  const std::string last = absl::StrCat(shop->goals.size() - 1);
+  const std::string reset = "{\"env_idx\":" + id + ",\"session_id\":";
+  const std::string shown = Post(*server, "/reset", reset + last + "}");
+  EXPECT_EQ(Post(*server, "/reset", reset + "-1}"), shown);
+  EXPECT_THAT(Post(*server, "/reset", reset + "null}"), HasSubstr("Find me"));
+  EXPECT_EQ(Post(*server, "/reset", reset + "\"" + last + "\"}"), shown);
+  EXPECT_EQ(get("/available_actions?env_idx=" + id).body,
+            R"({"has_search_bar":true,"clickables":["search"]})");
+  EXPECT_EQ(get("/state?env_idx=" + id).body,
+            R"({"url":"url","html":"html","instruction_text":"instruction_text"})");
+  const std::string step = "{\"env_idx\":" + id + ",\"action\":\"";
+  const webshop::Goal goal = shop->goal(shop->goals.size() - 1);
+  const webshop::Product& product = shop->catalogue->products()[goal.product];
+  EXPECT_THAT(Post(*server, "/step", step + "search[" + product.title + "]\"}"),
+              HasSubstr(product.asin));
+  Post(*server, "/step", step + "click[" + product.asin + "]\"}");
+  for (const auto& [name, value] : goal.options) {
+    Post(*server, "/step", step + "click[" + value + "]\"}");
+  }
+  EXPECT_THAT(Post(*server, "/step", step + "click[Buy Now]\"}"),
+              HasSubstr("\"reward\":1.0,\"done\":true,\"info\":null}"));
+  EXPECT_EQ(get("/instruction_text?env_idx=" + id).status, 500);  // that page has none
+  const auto status = [&](const char* path, const std::string& body) {
+    return server->Handle("POST", path, body).status;
+  };
+  EXPECT_EQ(status("/step", step + "search[<a> red]\"}"), 500);
+  Post(*server, "/reset", reset + "0}");
+  const std::string before = get("/observation?env_idx=" + id).body;
+  EXPECT_EQ(status("/reset", reset + "123456789}"), 500);
+  EXPECT_EQ(get("/observation?env_idx=" + id).body, before);  // the page stays,
+  EXPECT_EQ(status("/step", step + "search[red]\"}"), 500);    // but nothing is behind it
+  EXPECT_EQ(status("/reset", R"({"env_idx":-5,"session_id":0})"), 500);
+  EXPECT_EQ(status("/step", "{}"), 422);
+  EXPECT_EQ(status("/close", "{\"env_idx\":" + id + "}"), 404);
 }
 
 TEST(TextCraftServer, CreatesTheTaskOfTheNewId) {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_split.h"
 #include "envs/recordings.h"
+#include "envs/webshop/episode_replay.h"
 
 namespace sojourn::envs::serve {
 namespace {
@@ -59,14 +60,16 @@ TEST_P(RecordedConversation, IsTheSame) {
   const std::string path =
       std::string("../shared/data/conformance/agentgym/") + GetParam() + "_http.jsonl.xz";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
-  const auto differences = ReplayHttp(GetParam(), Lines(*ReadRecordingText(path)));
+  std::shared_ptr<const webshop::Shop> shop;
+  if (std::string_view(GetParam()) == "webshop") shop = *webshop::ShopOfRecording(path);
+  const auto differences = ReplayHttp(GetParam(), Lines(*ReadRecordingText(path)), shop);
   ASSERT_TRUE(differences.ok());
   for (const HttpDifference& difference : *differences) {
     ADD_FAILURE() << path << ":" << difference.line + 1 << ": " << difference.text;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Servers, RecordedConversation, ::testing::Values("babyai", "textcraft"));
+INSTANTIATE_TEST_SUITE_P(Servers, RecordedConversation, ::testing::Values("babyai", "textcraft", "webshop"));
 
 }  // namespace
 }  // namespace sojourn::envs::serve

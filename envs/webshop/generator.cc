@@ -72,7 +72,7 @@ constexpr OptionPool kOptionPools[] = {
     {'d', "size", "18 inch|24 inch|30 inch|36 inch|48 inch|60 inch|72 inch"},
     {'y', "style", "classic|modern|vintage|industrial|with drawers|set of 2|set of 4"},
     {'l', "size", "3 feet|6 feet|10 feet|15 feet|25 feet|50 feet"},
-    {'m', "style", "basic|pro|mini|plus|bundle|kit with adapter"},
+    {'m', "model", "basic|pro|mini|plus|bundle|kit with adapter"},
     {'t', "flavor name",
      "original|milk chocolate|peanut butter|sweet chili|maple|cinnamon|salted caramel|lemon|variety "
      "pack|barbecue"},

@@ -97,6 +97,7 @@ std::vector<std::string> InstructionKeywords(const Session& session) {
                                                          absl::StrJoin(options, " ")),
       query, Lower(goal.instruction_text)};
   for (std::string& text : keywords) text = Clean(std::move(text));
+  if (keywords[1] == keywords[0]) keywords.erase(keywords.begin() + 1);  // no options
   return keywords;
 }
 
