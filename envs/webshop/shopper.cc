@@ -197,7 +197,11 @@ Advice BuyTheFirst(const Session& session) {
   switch (page.kind) {
     case PageKind::kSearch: {
       const std::string& kind = catalogue.products()[session.goal().product].query;
-      return {Clean(absl::StrCat("I look for ", kind, ".")), SearchFor(Clean(kind))};
+      std::string keywords = Clean(kind);
+      if (catalogue.index().Search(keywords, 1).empty()) {  // "book cases" are called bookcases
+        keywords = Clean(Lower(catalogue.products()[session.goal().product].title));
+      }
+      return {Clean(absl::StrCat("I look for ", kind, ".")), SearchFor(keywords)};
     }
     case PageKind::kResults:
       if (page.products.empty()) return {"There is nothing here.", "click[back to search]"};
