@@ -72,19 +72,11 @@ TEST(Replay, FindsTheGamesOfAlfWorldBesideItsEpisodes) {
   EXPECT_THAT(files[0].differences, IsEmpty());
 }
 
-TEST(Replay, SkipsEnvironmentsThatThisVersionDoesNotHave) {
+TEST(Replay, RecordingsOfAShopNeedItsProducts) {
   const auto files = Replay(
-      {Write("g.jsonl",
-             "{\"env\": \"webshop\", \"session_id\": 4}\n{\"query\": \"a\", \"hits\": []}\n"),
+      {Write("g.jsonl", "{\"env\": \"webshop\", \"session_id\": 4}\n"),
        Write("i.json", "{\n \"B09NNMV9LN\": 12.5,\n \"B01HQTWL6S\": 3\n}\n"),
        Write("j.jsonl",
-             "{\"method\": \"POST\", \"path\": \"/reset\", \"body\": {\"env_idx\": 0}, "
-             "\"response_text\": \"\"}\n")});
-  EXPECT_THAT(files[0].skipped, ElementsAre(Pair("webshop", 2)));
-  EXPECT_THAT(files[1].skipped, ElementsAre(Pair("webshop", 1)));
-  EXPECT_THAT(files[2].skipped, ElementsAre(Pair("webshop", 1)));
-TEST(Replay, RecordingsOfAShopNeedItsProducts) {
-      {Write("g.jsonl", "{\"env\": \"webshop\", \"session_id\": 4}\n"),
              "{\"method\": \"GET\", \"path\": \"/list_envs\", \"response_text\": \"[]\"}\n")});
   for (const FileReplay& file : files) {
     ASSERT_EQ(file.differences.size(), 1) << file.path;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -13,7 +14,9 @@ namespace sojourn::envs {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
+constexpr char kRealData[] = "../shared/data/webshop";
 constexpr Split kSplits[] = {Split::kTrain, Split::kTest};
 
 std::unique_ptr<Environment> MakeOrDie(const Options& options = {}) {
@@ -127,6 +130,41 @@ TEST(WebShopTest, AMadeUpShopThatWasWrittenIsPlayedFromItsFolder) {
     }
   }
   EXPECT_GT(tasks, 1000);
+}
+
+TEST(WebShopTest, ValidActionsAreValid) {
+  const auto instance = MakeOrDie()->NewInstance();
+  Random random(RandomKey(3));
+  for (int index = 0; index < 60; ++index) {
+    ASSERT_TRUE(instance->Reset({Split::kTrain, 2, index}).ok());
+    for (int turn = 0; turn < 15; ++turn) {
+      const auto actions = instance->ValidActions();
+      ASSERT_FALSE(actions.empty());
+      const auto played = instance->Step(actions[random.Below(actions.size())]);
+      ASSERT_FALSE(played->invalid_action);
+      if (played->done) break;
+    }
+  }
+}
+
+TEST(WebShopTest, RealDataHaveTasks) {
+  if (!std::filesystem::exists(kRealData)) GTEST_SKIP() << kRealData << " is not there";
+  const auto environment = MakeOrDie({{"data", kRealData}});
+  const auto instance = environment->NewInstance();
+  int tasks = 0, solved = 0;
+  for (const Split split : kSplits) {
+    for (int difficulty = 1; difficulty <= 4; ++difficulty) {
+      const int64_t count = *environment->TaskCount(split, difficulty);
+      for (int64_t index = 0; index < count; ++index, ++tasks) {
+        const TaskId task{split, difficulty, index};
+        solved += ExpertTurns(*instance, task, WebShopSpec().evaluation_turns) > 0;
+      }
+    }
+  }
+  EXPECT_EQ(tasks, 501);
+  // By the original's rules the product that these ask for does not have the option ("color: green2").
+  EXPECT_EQ(tasks - solved, 21);
+  EXPECT_THAT(CheckWebShop(kRealData).faults, IsEmpty());
 }
 
 }  // namespace
