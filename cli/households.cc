@@ -15,8 +15,7 @@ struct Arguments {
 };
 
 int Write(const Arguments& a) {
-  const absl::Status status =
-      envs::alfworld::WriteGames(a.folder, a.seed, a.receptacles, a.games);
+  const absl::Status status = envs::alfworld::WriteGames(a.folder, a.seed, a.receptacles, a.games);
   if (!status.ok()) return Fail(status);
   std::printf("%s: train, valid_unseen: %lld games of each of six kinds\n", a.folder.c_str(),
               static_cast<long long>(a.games));

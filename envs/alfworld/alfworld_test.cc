@@ -22,9 +22,10 @@ TEST(AlfWorldTest, ATaskIsPlayedToItsEnd) {
   for (const DifficultySpec& difficulty : AlfWorldSpec().difficulties) {
     const auto reset = instance->Reset({Split::kTest, difficulty.difficulty, 3});
     ASSERT_TRUE(reset.ok()) << reset.status();
-    EXPECT_THAT(reset->observation,
-                AllOf(StartsWith("You are in the middle of a room."), HasSubstr("\nYour task is to: "),
-                      HasSubstr("\nAVAILABLE ACTIONS: go to "), Not(HasSubstr("\n\n"))));
+    EXPECT_THAT(
+        reset->observation,
+        AllOf(StartsWith("You are in the middle of a room."), HasSubstr("\nYour task is to: "),
+              HasSubstr("\nAVAILABLE ACTIONS: go to "), Not(HasSubstr("\n\n"))));
     double progress = 0;
     Turn turn;
     while (!turn.done) {
@@ -79,7 +80,8 @@ TEST(AlfWorldTest, TheGoalBlindPlayerDoesSomethingElse) {
 TEST(AlfWorldTest, OptionsSayWhenTheActionsAreListed) {
   const auto lists = [](const char* option) {
     const auto instance = MakeOrDie({{"action_list", option}});
-    const bool first = instance->Reset({Split::kTrain, 1, 0})->observation.find("AVAILABLE") != std::string::npos;
+    const bool first =
+        instance->Reset({Split::kTrain, 1, 0})->observation.find("AVAILABLE") != std::string::npos;
     const bool later = instance->Step("look")->observation.find("AVAILABLE") != std::string::npos;
     return std::make_pair(first, later);
   };
@@ -113,7 +115,8 @@ TEST(AlfWorldTest, TextsAreCutAsAgentGymsServerDoes) {
   EXPECT_EQ(AgentGymIntro("-= Welcome =-\n\nYou are here.\n\nYour task is to: rest."),
             "You are here.\nYour task is to: rest.");
   EXPECT_EQ(AgentGymIntro("nothing"), "");
-  EXPECT_EQ(AgentGymReply("You arrive at loc 7. On the desk 1, you see a mug 1."), "On the desk 1, you see a mug 1.");
+  EXPECT_EQ(AgentGymReply("You arrive at loc 7. On the desk 1, you see a mug 1."),
+            "On the desk 1, you see a mug 1.");
   EXPECT_EQ(AgentGymReply("You arrive at desk 1. On it."), "You arrive at desk 1. On it.");
 }
 

@@ -94,7 +94,8 @@ bool IsHeader(std::string_view block) {
 std::string PathIn(std::string_view records) {
   for (size_t at = 0; at < records.size();) {
     size_t length = 0, digits = at;
-    while (digits < records.size() && records[digits] >= '0' && records[digits] <= '9' && length < kMostName) {
+    while (digits < records.size() && records[digits] >= '0' && records[digits] <= '9' &&
+           length < kMostName) {
       length = length * 10 + (records[digits++] - '0');
     }
     if (length <= digits - at || length > records.size() - at) break;
@@ -136,7 +137,8 @@ absl::Status ForEachFileInArchive(
 
     const bool is_name = (kind == 'L' || kind == 'x') && length <= kMostName;
     if (kind == '0' || kind == '\0') name = long_name.empty() ? name : long_name;
-    const bool is_wanted = (kind == '0' || kind == '\0') && absl::EndsWith(name, std::string(suffix));
+    const bool is_wanted =
+        (kind == '0' || kind == '\0') && absl::EndsWith(name, std::string(suffix));
     std::string text;
     const bool is_kept = is_name || (is_wanted && length <= most_bytes);
     if (unpacker.Read(length, is_kept ? &text : nullptr) < length) {

@@ -11,9 +11,10 @@
 
 namespace sojourn::envs::alfworld {
 
-// Calls `visit` with each regular file whose name ends in `suffix`, in the order of the archive. One
-// file is held in memory at a time; one of more than `most_bytes` is given as an empty text.
-// DataLoss when the archive is broken, after the files before the break; NotFound when there is none.
+// Calls `visit` with each regular file whose name ends in `suffix`, in the order of the archive.
+// One file is held in memory at a time; one of more than `most_bytes` is given as an empty text.
+// DataLoss when the archive is broken, after the files before the break; NotFound when there is
+// none.
 absl::Status ForEachFileInArchive(
     const std::string& path, std::string_view suffix, size_t most_bytes,
     const std::function<void(const std::string& name, std::string text)>& visit);

@@ -1,12 +1,17 @@
 #include "envs/alfworld/episode_replay.h"
 
 #include <filesystem>
+#include <map>
+#include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/files.h"
+#include "envs/alfworld/archive.h"
 #include "envs/alfworld/game_file.h"
-#include "envs/alfworld/game_folder.h"
 #include "envs/alfworld/play.h"
 
 namespace sojourn::envs::alfworld {
@@ -62,45 +67,72 @@ absl::Status CompareNames(const std::string& name, const json& table, const Reco
 
 }  // namespace
 
-RecordedGames RecordedGames::In(const std::string& directory) {
-  RecordedGames games;
-  GameReader reader;
-  ForEachGameFile(directory, [&](const std::string& name, const std::string& place,
-                                 absl::StatusOr<std::string> text) {
+struct RecordedGames::Shelf {
+  using Found = absl::StatusOr<std::shared_ptr<const Game>>;
+
+  void Put(const std::string& name, const std::string& place,
+           const absl::StatusOr<std::string>& text) {
     auto file = text.ok() ? reader.Parse(*text) : absl::StatusOr<GameFile>(text.status());
-    if (file.ok()) {
-      games.games_.emplace(name, std::move(file->game));
-    } else {
-      games.games_.emplace(name, absl::Status(file.status().code(),
-                                              absl::StrCat(place, ": ", file.status().message())));
-    }
-  });
-  return games;
-}
+    games.emplace(
+        name, file.ok() ? Found(std::move(file->game))
+                        : Found(absl::Status(file.status().code(),
+                                             absl::StrCat(place, ": ", file.status().message()))));
+  }
+
+  std::vector<std::string> folders;
+  std::mutex mutex;  // of the rest
+  GameReader reader;
+  std::map<std::string, Found> games;
+  bool has_archives = false;  // they are read
+};
+
+RecordedGames::RecordedGames() : shelf_(std::make_shared<Shelf>()) {}
 
 RecordedGames RecordedGames::Beside(const std::string& recording_path) {
   namespace fs = std::filesystem;
   std::error_code error;
-  fs::path folder = fs::absolute(recording_path, error).parent_path();
-  RecordedGames games = In(folder.string());
-  for (int up = 0; up < 4 && games.games_.empty() && folder.has_relative_path(); ++up) {
-    games = In((folder / "alfworld").string());
+  fs::path folder = fs::absolute(recording_path, error).lexically_normal().parent_path();
+  RecordedGames games;
+  games.shelf_->folders.push_back(folder.string());
+  for (int up = 0; up < 4 && folder.has_relative_path(); ++up) {
+    games.shelf_->folders.push_back((folder / "alfworld").string());
     folder = folder.parent_path();
   }
   return games;
 }
 
 absl::StatusOr<std::shared_ptr<const Game>> RecordedGames::Find(const std::string& name) const {
-  const auto found = games_.find(name);
-  if (found != games_.end()) return found->second;
-  // Under other folders than recorded.
-  for (const auto& [path, game] : games_) {
-    if (absl::EndsWith(path, absl::StrCat("/", name))) return game;
+  Shelf& shelf = *shelf_;
+  const std::lock_guard lock(shelf.mutex);
+  auto found = shelf.games.find(name);
+  if (found != shelf.games.end()) return found->second;
+  std::error_code error;
+  for (const std::string& folder : shelf.folders) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    if (!std::filesystem::is_regular_file(path, error)) continue;
+    shelf.Put(name, path, ReadFile(path, kMostGameBytes));
+    return shelf.games.at(name);
   }
-  return absl::NotFoundError(absl::StrCat(
-      "no game ", name, " among the ", games_.size(),
-      " found; its file, or an archive *.tar.xz with it, is looked for in the recording's folder and "
-      "in folders \"alfworld\" beside it and above"));
+  if (!std::exchange(shelf.has_archives, true)) {
+    for (const std::string& folder : shelf.folders) {
+      std::filesystem::directory_iterator at(folder, error);
+      for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+        const std::string path = at->path().string();
+        if (!absl::EndsWith(path, ".tar.xz")) continue;
+        (void)ForEachFileInArchive(path, ".tw-pddl", kMostGameBytes,
+                                   [&](const std::string& inside, const std::string& text) {
+                                     shelf.Put(
+                                         std::filesystem::path(inside).lexically_normal().string(),
+                                         absl::StrCat(path, ":", inside), text);
+                                   });
+      }
+    }
+    found = shelf.games.find(name);
+    if (found != shelf.games.end()) return found->second;
+  }
+  return absl::NotFoundError(absl::StrCat("no game ", name,
+                                          "; it is looked for, and archives *.tar.xz with it, in ",
+                                          absl::StrJoin(shelf.folders, ", ")));
 }
 
 absl::StatusOr<std::vector<std::string>> ReplayEpisode(const json& line,

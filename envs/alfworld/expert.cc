@@ -34,7 +34,9 @@ class View {
   const std::string& Name(Entity entity) const { return play_.game().names()[entity]; }
 
   // "mug" of "mug 2".
-  std::string KindName(Entity entity) const { return Name(entity).substr(0, Name(entity).rfind(' ')); }
+  std::string KindName(Entity entity) const {
+    return Name(entity).substr(0, Name(entity).rfind(' '));
+  }
 
   bool IsHere(Entity receptacle) const { return play_.IsAt(receptacle, play_.location()); }
 
@@ -115,7 +117,8 @@ class Step {
 
   Found Next() const {
     if (held_ == kNobody) {
-      if (aim_.sliced && !HasSliced()) return Fetch([&](Entity o) { return play_.game().IsKnife(o); }, "something to cut with");
+      if (aim_.sliced && !HasSliced())
+        return Fetch([&](Entity o) { return play_.game().IsKnife(o); }, "something to cut with");
       return Fetch([&](Entity object) { return IsToFetch(object); }, Wanted());
     }
     if (aim_.sliced && play_.game().IsKnife(held_) && !HasSliced()) return Slice();
@@ -250,7 +253,8 @@ class Step {
     int least = 8;
     for (const Entity receptacle : view_.Receptacles()) {
       if (!view_.Takes(receptacle, held_)) continue;
-      const int cost = (view_.IsHere(receptacle) ? 0 : 2) + (play_.IsAccessible(receptacle) ? 0 : 1);
+      const int cost =
+          (view_.IsHere(receptacle) ? 0 : 2) + (play_.IsAccessible(receptacle) ? 0 : 1);
       if (cost < least) {
         least = cost;
         best = receptacle;
@@ -280,15 +284,16 @@ class Step {
       if (!view_.IsLamp(inside.a)) continue;
       if (view_.IsHere(inside.b)) {
         if (Found step = Command(Verb::kUse, {{2, inside.a}},
-                                 absl::StrCat("I hold the ", view_.Name(held_), " under the light of the ",
-                                              view_.Name(inside.a)))) {
+                                 absl::StrCat("I hold the ", view_.Name(held_),
+                                              " under the light of the ", view_.Name(inside.a)))) {
           return step;
         }
       }
       (expert_.seen_[inside.b] ? best : hidden) = inside;
     }
     if (best.a != kNobody) {
-      return GoTo(best.b, absl::StrCat("The ", view_.Name(best.a), " is at the ", view_.Name(best.b)));
+      return GoTo(best.b,
+                  absl::StrCat("The ", view_.Name(best.a), " is at the ", view_.Name(best.b)));
     }
     if (hidden.a == kNobody) return std::nullopt;
     return Search(hidden.a, hidden.b, absl::StrCat("a ", view_.KindName(hidden.a)));

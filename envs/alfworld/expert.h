@@ -12,9 +12,9 @@
 
 namespace sojourn::envs::alfworld {
 
-// Looks for things where they may be, in the order of the list, and remembers what it has seen. After
-// so many receptacles it knows where the thing is: large households have more than a turn limit allows
-// to look into.
+// Looks for things where they may be, in the order of the list, and remembers what it has seen.
+// After so many receptacles it knows where the thing is: large households have more than a turn
+// limit allows to look into.
 class Expert {
  public:
   static constexpr int kMostLooks = 6;

@@ -40,7 +40,8 @@ TEST(Expert, SolvesMadeUpTasksInTheTurnLimit) {
   for (int kind = 1; kind <= kKinds; ++kind) {
     for (const int receptacles : {12, 20, 50}) {
       for (int i = 0; i < 100; ++i) {
-        Play play(*MakeGame(MakeHousehold(0, Split::kTest, static_cast<Kind>(kind), i, receptacles)));
+        Play play(
+            *MakeGame(MakeHousehold(0, Split::kTest, static_cast<Kind>(kind), i, receptacles)));
         Expert expert;
         expert.Reset(play);
         const int turns = Solve(play, expert, 30);
@@ -90,7 +91,8 @@ TEST(Expert, SolvesTheOriginalsGames) {
   if (!std::filesystem::exists(kRealGames)) GTEST_SKIP() << "no " << kRealGames;
   GameReader reader;
   int games = 0;
-  ForEachGameFile(kRealGames, [&](const std::string& name, const std::string&, absl::StatusOr<std::string> text) {
+  ForEachGameFile(kRealGames, [&](const std::string& name, const std::string&,
+                                  absl::StatusOr<std::string> text) {
     ASSERT_TRUE(text.ok()) << text.status();
     const auto file = reader.Parse(*text);
     ASSERT_TRUE(file.ok()) << name << ": " << file.status();

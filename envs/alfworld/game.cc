@@ -55,9 +55,8 @@ absl::StatusOr<std::shared_ptr<const Game>> Game::Make(const Problem& problem, c
   for (size_t i = 0; i < problem.things.size(); ++i) {
     if (problem.things[i].is_used) order.push_back(static_cast<int>(i));
   }
-  std::sort(order.begin(), order.end(), [&](int a, int b) {
-    return problem.things[a].id < problem.things[b].id;
-  });
+  std::sort(order.begin(), order.end(),
+            [&](int a, int b) { return problem.things[a].id < problem.things[b].id; });
   std::vector<std::string> ids;
   std::vector<Entity> entities(problem.things.size(), kNobody);
   for (const int thing : order) {
@@ -112,9 +111,8 @@ absl::StatusOr<std::shared_ptr<const Game>> Game::Make(const Problem& problem, c
 
 bool Game::IsKnife(Entity object) const {
   const Relation& types = fixed_[static_cast<int>(Predicate::kObjectType)];
-  return std::any_of(knives_.begin(), knives_.end(), [&](Entity type) {
-    return type != kNobody && types.Has(object, type);
-  });
+  return std::any_of(knives_.begin(), knives_.end(),
+                     [&](Entity type) { return type != kNobody && types.Has(object, type); });
 }
 
 }  // namespace sojourn::envs::alfworld

@@ -15,20 +15,22 @@
 
 namespace sojourn::envs::alfworld {
 
-// The names of things by their sorted ids: "desk_bar_..." is "desk 1". Of one kind the last has number
+// The names of things by their sorted ids: "desk_bar_..." is "desk 1". Of one kind the last has
+// number
 // 1. Ids that are no things in a place keep their text, with a blank.
 std::vector<std::string> NamesOf(const std::vector<std::string>& sorted_ids);
 
 class Game {
  public:
-  // `task` is the sentence that says the task ("Your task is to: put a mug in desk."). InvalidArgument
-  // when there is not one agent in one place, or the goal cannot be read.
+  // `task` is the sentence that says the task ("Your task is to: put a mug in desk.").
+  // InvalidArgument when there is not one agent in one place, or the goal cannot be read.
   static absl::StatusOr<std::shared_ptr<const Game>> Make(const Problem& problem,
                                                           const Rules& rules,
                                                           std::shared_ptr<const Grammar> grammar,
                                                           std::string task);
 
-  // Entities are numbered in the order of their ids; all lists that an agent reads are in that order.
+  // Entities are numbered in the order of their ids; all lists that an agent reads are in that
+  // order.
   const std::vector<std::string>& names() const { return names_; }  // "desk 1"
   const std::vector<Type>& types() const { return types_; }
   const std::array<Relation, kPredicates>& fixed() const { return fixed_; }

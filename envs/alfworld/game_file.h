@@ -1,5 +1,5 @@
-// ALFWorld's game files, game.tw-pddl: JSON with "pddl_domain", "grammar", "pddl_problem", "solvable"
-// and "walkthrough".
+// ALFWorld's game files, game.tw-pddl: JSON with "pddl_domain", "grammar", "pddl_problem",
+// "solvable" and "walkthrough".
 #ifndef SOJOURN_ENVS_ALFWORLD_GAME_FILE_H_
 #define SOJOURN_ENVS_ALFWORLD_GAME_FILE_H_
 

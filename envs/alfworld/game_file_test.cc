@@ -43,24 +43,27 @@ TEST(GameFile, IsReadAndItsWalkthroughWins) {
 TEST(GameFile, DecidesTheWording) {
   json file = json::parse(Text());
   auto grammar = file["grammar"].get<std::string>();
-  grammar = absl::StrReplaceAll(grammar.substr(0, grammar.find("action help")),
-                                {{"You arrive at {r.name}.", "You arrive at {lend.name}."},
-                                 {"move {o} to {r}", "put {o} in/on {r}"},
-                                 {"You move the {o.name} to the {r.name}.", "You put the {o.name} in/on the {r.name}."}});
+  grammar = absl::StrReplaceAll(
+      grammar.substr(0, grammar.find("action help")),
+      {{"You arrive at {r.name}.", "You arrive at {lend.name}."},
+       {"move {o} to {r}", "put {o} in/on {r}"},
+       {"You move the {o.name} to the {r.name}.", "You put the {o.name} in/on the {r.name}."}});
   file["grammar"] = grammar;
   EXPECT_THAT(ErrorOf(file), HasSubstr("grammar: there is no action help"));
-  file["pddl_domain"] = absl::StrReplaceAll(file["pddl_domain"].get<std::string>(),
-                                            {{"(:action help :parameters (?a - agent)\n    :precondition ()\n    "
-                                              ":effect (checked ?a))",
-                                              ""}});
+  file["pddl_domain"] =
+      absl::StrReplaceAll(file["pddl_domain"].get<std::string>(),
+                          {{"(:action help :parameters (?a - agent)\n    :precondition ()\n    "
+                            ":effect (checked ?a))",
+                            ""}});
   const auto read = GameReader().Parse(file.dump());
   ASSERT_TRUE(read.ok()) << read.status();
   Play play(read->game);
   EXPECT_FALSE(play.Step("help").understood);
   for (const std::string& command : read->walkthrough) {
-    const std::string old = command.starts_with("move")
-                                ? absl::StrReplaceAll(command, {{"move ", "put "}, {" to ", " in/on "}})
-                                : command;
+    const std::string old =
+        command.starts_with("move")
+            ? absl::StrReplaceAll(command, {{"move ", "put "}, {" to ", " in/on "}})
+            : command;
     const Play::Reply reply = play.Step(old);
     EXPECT_TRUE(reply.understood) << old;
     if (old.starts_with("go to")) {
@@ -77,12 +80,15 @@ TEST(GameFile, NamesThePartAndTheLineOfWhatIsWrong) {
   const json whole = json::parse(Text());
   const auto with = [&](const char* part, std::string_view what, std::string_view other) {
     json file = whole;
-    file[part] = absl::StrReplaceAll(file[part].get<std::string>(), {{std::string(what), std::string(other)}});
+    file[part] = absl::StrReplaceAll(file[part].get<std::string>(),
+                                     {{std::string(what), std::string(other)}});
     return file;
   };
-  EXPECT_THAT(ErrorOf(with("pddl_domain", "(holdsAny ?a)", "(holdsany ?a")), StartsWith("pddl_domain: line "));
+  EXPECT_THAT(ErrorOf(with("pddl_domain", "(holdsAny ?a)", "(holdsany ?a")),
+              StartsWith("pddl_domain: line "));
   EXPECT_THAT(ErrorOf(with("pddl_problem", "(:goal", "(:aim")), StartsWith("pddl_problem: line "));
-  EXPECT_THAT(ErrorOf(with("pddl_problem", "agent1 - agent", "agent1 - object")), HasSubstr("of type object, not agent"));
+  EXPECT_THAT(ErrorOf(with("pddl_problem", "agent1 - agent", "agent1 - object")),
+              HasSubstr("of type object, not agent"));
   EXPECT_THAT(ErrorOf(with("grammar", "action look", "action stare")), StartsWith("grammar: "));
   json file = whole;
   file["grammar"] = 3;
@@ -90,7 +96,8 @@ TEST(GameFile, NamesThePartAndTheLineOfWhatIsWrong) {
   file.erase("pddl_domain");
   EXPECT_THAT(ErrorOf(file), HasSubstr("no text \"pddl_domain\""));
   EXPECT_THAT(ErrorOf(json::array()), HasSubstr("no JSON object"));
-  EXPECT_THAT(std::string(GameReader().Read("nowhere/game.tw-pddl").status().message()), HasSubstr("nowhere"));
+  EXPECT_THAT(std::string(GameReader().Read("nowhere/game.tw-pddl").status().message()),
+              HasSubstr("nowhere"));
 }
 
 TEST(GameFile, CutShortIsAnError) {

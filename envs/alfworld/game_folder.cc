@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view kSuffix = ".tw-pddl";
 
 std::string Join(const std::filesystem::path& folder, const std::string& name) {
-  return folder.empty() || folder == "." ? name : (folder / name).string();
+  return (folder / name).lexically_normal().string();
 }
 
 }  // namespace
@@ -29,8 +29,8 @@ void ForEachGameFile(const std::string& directory,
   namespace fs = std::filesystem;
   std::vector<std::string> paths;
   std::error_code error;
-  for (fs::recursive_directory_iterator at(directory, fs::directory_options::skip_permission_denied,
-                                           error),
+  for (fs::recursive_directory_iterator
+           at(directory, fs::directory_options::skip_permission_denied, error),
        end;
        !error && at != end; at.increment(error)) {
     const std::string path = at->path().string();

@@ -9,10 +9,10 @@
 
 namespace sojourn::envs::alfworld {
 
-// Calls `visit` with every file *.tw-pddl under `directory`, packed ones in *.tar.xz too: by its path
-// below `directory` (in an archive: the archive's folder and the path in the archive), what to call
-// it in an error, and its text or why that cannot be read. Folders are gone through in the order of
-// names, archives in their own.
+// Calls `visit` with every file *.tw-pddl under `directory`, packed ones in *.tar.xz too: by its
+// path below `directory` (in an archive: the archive's folder and the path in the archive), what to
+// call it in an error, and its text or why that cannot be read. Folders are gone through in the
+// order of names, archives in their own.
 void ForEachGameFile(const std::string& directory,
                      const std::function<void(const std::string& name, const std::string& place,
                                               absl::StatusOr<std::string> text)>& visit);

@@ -35,8 +35,8 @@ absl::StatusOr<std::vector<std::string>> Walkthrough(std::shared_ptr<const Game>
 }
 
 absl::StatusOr<std::string> GameFileText(uint64_t seed, const TaskId& task, int receptacles) {
-  const Household household = MakeHousehold(seed, task.split, static_cast<Kind>(task.difficulty),
-                                            task.index, receptacles);
+  const Household household =
+      MakeHousehold(seed, task.split, static_cast<Kind>(task.difficulty), task.index, receptacles);
   auto game = MakeGame(household);
   if (!game.ok()) return game.status();
   const auto walkthrough = Walkthrough(*std::move(game));
@@ -53,9 +53,9 @@ absl::Status WriteGames(const std::string& folder, uint64_t seed, int receptacle
         if (!text.ok()) return text.status();
         const Household household =
             MakeHousehold(seed, split, static_cast<Kind>(kind), index, receptacles);
-        const std::string path =
-            absl::StrFormat("%s/%s/%s/trial_%08d/game.tw-pddl", folder,
-                            split == Split::kTrain ? "train" : "valid_unseen", household.title, index);
+        const std::string path = absl::StrFormat("%s/%s/%s/trial_%08d/game.tw-pddl", folder,
+                                                 split == Split::kTrain ? "train" : "valid_unseen",
+                                                 household.title, index);
         absl::Status status = WriteFileAtomically(path, *text);
         if (!status.ok()) return status;
       }

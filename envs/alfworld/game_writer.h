@@ -17,8 +17,8 @@ absl::StatusOr<std::vector<std::string>> Walkthrough(std::shared_ptr<const Game>
 // The text of a task's file, game.tw-pddl.
 absl::StatusOr<std::string> GameFileText(uint64_t seed, const TaskId& task, int receptacles);
 
-// FOLDER/train and FOLDER/valid_unseen, with the first `games` tasks of each kind: the same tasks as
-// the library makes of the seed.
+// FOLDER/train and FOLDER/valid_unseen, with the first `games` tasks of each kind: the same tasks
+// as the library makes of the seed.
 absl::Status WriteGames(const std::string& folder, uint64_t seed, int receptacles, int64_t games);
 
 }  // namespace sojourn::envs::alfworld

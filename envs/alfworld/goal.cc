@@ -5,8 +5,8 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 
 namespace sojourn::envs::alfworld {
 namespace {
@@ -109,7 +109,8 @@ class GoalCompiler {
     }
     if (lamps.size() == 1 && held.size() == 1) {
       aim.kind = Kind::kLook;
-      aim.lamp_type = object_types.contains(*lamps.begin()) ? object_types[*lamps.begin()] : kNobody;
+      aim.lamp_type =
+          object_types.contains(*lamps.begin()) ? object_types[*lamps.begin()] : kNobody;
       if (!object_types.contains(*held.begin())) return std::nullopt;
       aim.object_type = object_types[*held.begin()];
       return aim;
@@ -119,7 +120,8 @@ class GoalCompiler {
       return std::nullopt;
     }
     if (objects.size() == 2) {
-      if (aim.kind != Kind::kPlace || object_types[*objects.begin()] != object_types[*objects.rbegin()]) {
+      if (aim.kind != Kind::kPlace ||
+          object_types[*objects.begin()] != object_types[*objects.rbegin()]) {
         return std::nullopt;
       }
       aim.kind = Kind::kTwo;
@@ -183,9 +185,8 @@ class GoalCompiler {
     types.resize(node.variables.size(), Type::kObject);
     const double trials = trials_;
     for (const Type type : types) {
-      trials_ *= type == Type::kObject
-                     ? types_.size()
-                     : std::count(types_.begin(), types_.end(), type);
+      trials_ *=
+          type == Type::kObject ? types_.size() : std::count(types_.begin(), types_.end(), type);
     }
     if (trials_ > kMostTrials) return ErrorAt(formula, "a goal that takes too long to test");
     auto body = Compile(formula.items[2]);

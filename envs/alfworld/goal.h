@@ -33,9 +33,9 @@ class Goal {
   // What a name in a goal stands for; none: nothing is said of such a thing.
   using Find = std::function<std::optional<Entity>(std::string_view id)>;
 
-  // `types` are those of all entities, `fixed` the facts that never change: a variable is only tried
-  // with things that they allow. InvalidArgument for a formula of anything but and, or, not, exists,
-  // = and the domain's predicates.
+  // `types` are those of all entities, `fixed` the facts that never change: a variable is only
+  // tried with things that they allow. InvalidArgument for a formula of anything but and, or, not,
+  // exists, = and the domain's predicates.
   static absl::StatusOr<Goal> Compile(const Lisp& formula, const Find& find,
                                       const std::vector<Type>& types,
                                       const std::array<Relation, kPredicates>& fixed);

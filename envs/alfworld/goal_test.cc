@@ -13,7 +13,8 @@ using ::testing::HasSubstr;
 class GoalTest : public ::testing::Test {
  protected:
   GoalTest() {
-    for (const Entity desk : {1, 2}) fixed_[static_cast<int>(Predicate::kReceptacleType)].Add(desk, 6);
+    for (const Entity desk : {1, 2})
+      fixed_[static_cast<int>(Predicate::kReceptacleType)].Add(desk, 6);
     for (const Entity mug : {3, 4}) fixed_[static_cast<int>(Predicate::kObjectType)].Add(mug, 7);
     fixed_[static_cast<int>(Predicate::kObjectType)].Add(5, 8);
     fixed_[static_cast<int>(Predicate::kCleanable)].Add(3);
@@ -30,8 +31,8 @@ class GoalTest : public ::testing::Test {
           if (id == "pentype") return 8;
           return std::nullopt;
         },
-        {Type::kAgent, Type::kReceptacle, Type::kReceptacle, Type::kObject, Type::kObject, Type::kObject,
-         Type::kReceptacleType, Type::kObjectType, Type::kObjectType},
+        {Type::kAgent, Type::kReceptacle, Type::kReceptacle, Type::kObject, Type::kObject,
+         Type::kObject, Type::kReceptacleType, Type::kObjectType, Type::kObjectType},
         fixed_);
   }
 
@@ -41,15 +42,19 @@ class GoalTest : public ::testing::Test {
     return goal->Holds(World(&fixed_, &state_));
   }
 
-  std::string ErrorOf(std::string_view text) { return std::string(Compile(text).status().message()); }
+  std::string ErrorOf(std::string_view text) {
+    return std::string(Compile(text).status().message());
+  }
 
   std::array<Relation, kPredicates> fixed_;
   State state_;
 };
 
 constexpr std::string_view kTwo =
-    "(and (exists (?r - receptacle) (exists (?o1 - object) (and (objectType ?o1 MugType) (receptacleType ?r "
-    "DeskType) (inReceptacle ?o1 ?r) (exists (?o2 - object) (and (not (= ?o1 ?o2)) (objectType ?o2 MugType) "
+    "(and (exists (?r - receptacle) (exists (?o1 - object) (and (objectType ?o1 MugType) "
+    "(receptacleType ?r "
+    "DeskType) (inReceptacle ?o1 ?r) (exists (?o2 - object) (and (not (= ?o1 ?o2)) (objectType ?o2 "
+    "MugType) "
     "(receptacleType ?r DeskType) (inReceptacle ?o2 ?r)))))))";
 
 TEST_F(GoalTest, TwoOfAKindMustComeTogether) {
@@ -73,7 +78,8 @@ TEST_F(GoalTest, UnderstandsFormulas) {
   EXPECT_FALSE(Holds("(exists (?o - object) (isClean ?o))"));
   EXPECT_TRUE(Holds("(or (exists (?o - object) (isClean ?o)) (exists () (and)))"));
   EXPECT_FALSE(Holds("(exists (?o - object) (objectType ?o SpoonType))"));
-  EXPECT_TRUE(Holds("(exists (?o - object) (exists (?o - receptacle) (receptacleType ?o DeskType)))"));
+  EXPECT_TRUE(
+      Holds("(exists (?o - object) (exists (?o - receptacle) (receptacleType ?o DeskType)))"));
 }
 
 TEST_F(GoalTest, KnowsTheSixKinds) {
@@ -83,17 +89,21 @@ TEST_F(GoalTest, KnowsTheSixKinds) {
     return goal->aim().has_value() ? static_cast<int>(goal->aim()->kind) : 0;
   };
   const auto put = [](std::string_view more) {
-    return absl::StrCat("(and (exists (?r - receptacle) (exists (?o - object) (and ", std::string(more),
-                        "(inReceptacle ?o ?r) (objectType ?o MugType) (receptacleType ?r DeskType)))))");
+    return absl::StrCat(
+        "(and (exists (?r - receptacle) (exists (?o - object) (and ", std::string(more),
+        "(inReceptacle ?o ?r) (objectType ?o MugType) (receptacleType ?r DeskType)))))");
   };
   EXPECT_EQ(kind(put("")), 2);
   EXPECT_EQ(kind(put("(cleanable ?o) (isClean ?o)")), 3);
   EXPECT_EQ(kind(put("(heatable ?o) (isHot ?o)")), 4);
   EXPECT_EQ(kind(put("(coolable ?o) (isCool ?o)")), 5);
   EXPECT_TRUE(Compile(put("(isSliced ?o)"))->aim()->sliced);
-  EXPECT_EQ(kind("(and (exists (?ot - object ?r - receptacle ?a - agent ?l - location) (and (objectType ?ot "
-                 "PenType) (toggleable ?ot) (isToggled ?ot) (receptacleAtLocation ?r ?l) (atLocation ?a ?l) "
-                 "(inReceptacle ?ot ?r))) (exists (?o - object ?a - agent) (and (objectType ?o MugType) (holds "
+  EXPECT_EQ(kind("(and (exists (?ot - object ?r - receptacle ?a - agent ?l - location) (and "
+                 "(objectType ?ot "
+                 "PenType) (toggleable ?ot) (isToggled ?ot) (receptacleAtLocation ?r ?l) "
+                 "(atLocation ?a ?l) "
+                 "(inReceptacle ?ot ?r))) (exists (?o - object ?a - agent) (and (objectType ?o "
+                 "MugType) (holds "
                  "?a ?o))))"),
             1);
   EXPECT_EQ(kind("(exists (?o - object) (isClean ?o))"), 0);

@@ -67,7 +67,8 @@ class Document {
 
  private:
   absl::Status Fail(std::string_view what) const {
-    const auto line = 1 + std::count(text_.begin(), text_.begin() + std::min(at_, text_.size()), '\n');
+    const auto line =
+        1 + std::count(text_.begin(), text_.begin() + std::min(at_, text_.size()), '\n');
     return absl::InvalidArgumentError(absl::StrCat("line ", line, ": ", what));
   }
 
@@ -163,7 +164,9 @@ class Document {
   RawGrammar raw_;
 };
 
-bool EndsLiteral(char c) { return std::string_view(";|\"<>[]#{}").find(c) != std::string_view::npos; }
+bool EndsLiteral(char c) {
+  return std::string_view(";|\"<>[]#{}").find(c) != std::string_view::npos;
+}
 
 // What the original's parser leaves out before a text begins at `at`: tabs, and at the begin of a
 // line white space and comments.
@@ -222,7 +225,8 @@ const VerbForm& FormOf(Verb verb) {
   return (*forms)[static_cast<int>(verb)];
 }
 
-// --- from text to parts ---------------------------------------------------------------------------
+// --- from text to parts
+// ---------------------------------------------------------------------------
 
 class GrammarCompiler {
  public:
@@ -258,8 +262,8 @@ class GrammarCompiler {
       grammar_->parameters_[i].push_back(
           static_cast<uint8_t>(VariableOf(parameter.name, parameter.type)));
     }
-    absl::Status status =
-        Text(absl::StrCat(form.action, ", template"), action->second.command, &grammar_->commands_[i]);
+    absl::Status status = Text(absl::StrCat(form.action, ", template"), action->second.command,
+                               &grammar_->commands_[i]);
     if (!status.ok()) return status;
     return Text(absl::StrCat(form.action, ", feedback"), action->second.feedback,
                 &grammar_->feedback_[i]);
@@ -378,8 +382,7 @@ class GrammarCompiler {
             (c == '[' && text.substr(end + 1, 1) != "]")) {
           return absl::OkStatus();
         }
-        absl::Status status =
-            Braces(rule, text.substr(open + 1, end - open - 1), c == '[', parts);
+        absl::Status status = Braces(rule, text.substr(open + 1, end - open - 1), c == '[', parts);
         if (!status.ok()) return status;
         at = end + (c == '[' ? 2 : 1);
       } else {
@@ -442,10 +445,9 @@ class GrammarCompiler {
       const std::pair<std::string_view, std::string_view> halves =
           absl::StrSplit(first, absl::MaxSplits('.', 1));
       const std::string_view name = halves.first, attribute = halves.second;
-      const bool is_name =
-          !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-            return absl::ascii_isalnum(c) || c == '_';
-          });
+      const bool is_name = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+        return absl::ascii_isalnum(c) || c == '_';
+      });
       if (!is_name || (first.size() < term.size() && attribute != "name")) {
         return Wrong(rule, absl::StrCat("expression \"", term, "\" is not understood"));
       }
@@ -456,7 +458,8 @@ class GrammarCompiler {
       } else if (attribute == "definite") {
         parts->push_back({.text = "the"});
       } else {
-        return Wrong(rule, absl::StrCat("\"", term, "\": nothing is known but name, indefinite "
+        return Wrong(rule, absl::StrCat("\"", term,
+                                        "\": nothing is known but name, indefinite "
                                         "and definite"));
       }
     }
@@ -568,7 +571,8 @@ absl::StatusOr<std::pair<std::string, std::string>> Grammar::SplitTask(std::stri
   return std::make_pair(absl::StrCat(text.substr(0, at + 1), text.substr(end)), std::move(plain));
 }
 
-// --- from parts to words --------------------------------------------------------------------------
+// --- from parts to words
+// --------------------------------------------------------------------------
 
 class GrammarTeller {
  public:
@@ -658,15 +662,15 @@ class GrammarTeller {
     }
   }
 
-  // Calls `found` with the variables bound for every match, in the order of the facts; false when it
-  // did, and stopped the search.
+  // Calls `found` with the variables bound for every match, in the order of the facts; false when
+  // it did, and stopped the search.
   template <typename Found>
   bool ForEachMatch(const Grammar::Condition& condition, size_t next, const Found& found) {
     if (condition.never) return true;
     if (next == condition.atoms.size()) return found();
     const Grammar::Atom& atom = condition.atoms[next];
-    const Relation& relation = atom.denied ? telling_.world.Denied(atom.predicate)
-                                           : telling_.world[atom.predicate];
+    const Relation& relation =
+        atom.denied ? telling_.world.Denied(atom.predicate) : telling_.world[atom.predicate];
     const Entity first = EntityOf(atom.variables[0]);
     const absl::Span<const Fact> facts = first == kNobody ? relation.all() : relation.Of(first);
     const size_t size = bound_.size();

@@ -1,9 +1,9 @@
 // The wording of a game: the grammar of its file, which says how commands and answers are written.
 //
-// A grammar has named rules of text, each a list of alternatives of which the first one counts whose
-// condition holds. Text may hold #rule#, {thing.name}, {expression | condition} for every match of a
-// condition, and [{...}] for such a list with commas. What TextWorld's parser does with leading
-// white space and with characters that it does not know (the text ends there) is kept.
+// A grammar has named rules of text, each a list of alternatives of which the first one counts
+// whose condition holds. Text may hold #rule#, {thing.name}, {expression | condition} for every
+// match of a condition, and [{...}] for such a list with commas. What TextWorld's parser does with
+// leading white space and with characters that it does not know (the text ends there) is kept.
 #ifndef SOJOURN_ENVS_ALFWORLD_GRAMMAR_H_
 #define SOJOURN_ENVS_ALFWORLD_GRAMMAR_H_
 
@@ -63,8 +63,8 @@ struct Telling {
 
 class Grammar {
  public:
-  // InvalidArgument says what is wrong and in which rule; rules that no command needs are not looked
-  // at. The result has no task sentence: it comes with the telling.
+  // InvalidArgument says what is wrong and in which rule; rules that no command needs are not
+  // looked at. The result has no task sentence: it comes with the telling.
   static absl::StatusOr<std::shared_ptr<const Grammar>> Parse(std::string_view text,
                                                               const Rules& rules);
 

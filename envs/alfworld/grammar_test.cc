@@ -39,9 +39,11 @@ class GrammarTest : public ::testing::Test {
   // The answer to "examine desk 1" when that is the rule for it.
   std::string Tell(std::string_view rule) {
     const auto grammar = Grammar::Parse(
-        With("feedback :: \"#contents#\"", absl::StrCat("feedback :: \"", std::string(rule), "\"")), kRules);
+        With("feedback :: \"#contents#\"", absl::StrCat("feedback :: \"", std::string(rule), "\"")),
+        kRules);
     if (!grammar.ok()) return std::string(grammar.status().message());
-    return (*grammar)->Feedback(Verb::kExamineReceptacle, {0, 1}, {World(&fixed_, &state_), names_, task_});
+    return (*grammar)->Feedback(Verb::kExamineReceptacle, {0, 1},
+                                {World(&fixed_, &state_), names_, task_});
   }
 
   std::array<Relation, kPredicates> fixed_;
@@ -51,7 +53,8 @@ class GrammarTest : public ::testing::Test {
 };
 
 TEST_F(GrammarTest, TellsListsWithCommas) {
-  constexpr std::string_view kInside = "[{o.indefinite + ' ' + o.name | inreceptacle(o:object, r:receptacle)}]";
+  constexpr std::string_view kInside =
+      "[{o.indefinite + ' ' + o.name | inreceptacle(o:object, r:receptacle)}]";
   EXPECT_EQ(Tell(kInside), "a mug 2, and a pen 1");
   EXPECT_EQ(Tell("{o.name | inreceptacle(o:object, r:receptacle)}"), "mug 2pen 1");
   state_.Unmake(Predicate::kInReceptacle, 4, 1);
@@ -61,8 +64,10 @@ TEST_F(GrammarTest, TellsListsWithCommas) {
 }
 
 TEST_F(GrammarTest, DifferentVariablesAreDifferentThings) {
-  EXPECT_EQ(Tell("{p.name | inreceptacle(o:object, r:receptacle) & inreceptacle(p:object, r:receptacle)}"),
-            "pen 1mug 2");
+  EXPECT_EQ(
+      Tell(
+          "{p.name | inreceptacle(o:object, r:receptacle) & inreceptacle(p:object, r:receptacle)}"),
+      "pen 1mug 2");
   // A variable of another type is another variable, and nothing but r is a receptacle here.
   EXPECT_EQ(Tell("{r.name | inreceptacle(o:object, r:object)}."), ".");
 }
@@ -91,12 +96,15 @@ TEST_F(GrammarTest, WhatCannotBeToldIsRefusedWhenItIsRead) {
   EXPECT_THAT(Tell("{r.colour}"), HasSubstr("nothing is known but name"));
   EXPECT_THAT(Tell("{r.name.upper()}"), HasSubstr("nothing is known but name"));
   EXPECT_THAT(Tell("{print(r)}"), HasSubstr("is not understood"));
-  EXPECT_THAT(Tell("{r.name | isred(r:receptacle)}"), HasSubstr("nothing is known of the predicate \"isred\""));
+  EXPECT_THAT(Tell("{r.name | isred(r:receptacle)}"),
+              HasSubstr("nothing is known of the predicate \"isred\""));
   EXPECT_THAT(Tell("{r.name | opened(r:receptacle, a:agent)}"), HasSubstr("takes 1 arguments"));
   EXPECT_THAT(Tell("{r.name | opened(r)}"), HasSubstr("is no name:type"));
   EXPECT_THAT(Tell("{r.name | opened}"), HasSubstr("expected predicate(x:type)"));
-  EXPECT_THAT(ErrorOf(With("\"rhs\": \"#room#\"", "\"rhs\": \"#around#\"")), HasSubstr("without end"));
-  EXPECT_THAT(ErrorOf(With("{\"rhs\": \"#room#\"}", "{\"condition\": \"opened(r:receptacle)\", \"rhs\": \"\"}")),
+  EXPECT_THAT(ErrorOf(With("\"rhs\": \"#room#\"", "\"rhs\": \"#around#\"")),
+              HasSubstr("without end"));
+  EXPECT_THAT(ErrorOf(With("{\"rhs\": \"#room#\"}",
+                           "{\"condition\": \"opened(r:receptacle)\", \"rhs\": \"\"}")),
               HasSubstr("its last alternative has a condition"));
 }
 
@@ -105,8 +113,10 @@ TEST(Grammar, SaysWhereItIsBroken) {
   EXPECT_THAT(ErrorOf("\n# a comment\naction look"), HasSubstr("line 3: expected: action NAME {"));
   EXPECT_THAT(ErrorOf(With("action look {", "action lok {")), HasSubstr("there is no action look"));
   EXPECT_THAT(ErrorOf(With("\"around\": [", "\"around\": {")), HasSubstr("no JSON object"));
-  EXPECT_THAT(ErrorOf(With("\"inside\": [", "\"inside\": 3, \"more\": [")), HasSubstr("rule \"inside\": no list"));
-  EXPECT_THAT(ErrorOf(With("\"rhs\": \"nothing\"", "\"lhs\": \"nothing\"")), HasSubstr("expected alternatives"));
+  EXPECT_THAT(ErrorOf(With("\"inside\": [", "\"inside\": 3, \"more\": [")),
+              HasSubstr("rule \"inside\": no list"));
+  EXPECT_THAT(ErrorOf(With("\"rhs\": \"nothing\"", "\"lhs\": \"nothing\"")),
+              HasSubstr("expected alternatives"));
   const std::string text = GrammarText("");
   for (size_t size = 0; size < text.size(); size += 37) {
     EXPECT_FALSE(Grammar::Parse(text.substr(0, size), kRules).ok()) << size;

@@ -18,9 +18,10 @@ namespace sojourn::envs::alfworld {
 namespace {
 
 constexpr int kTestPeriod = 5;
-constexpr const char* kTitles[] = {"look_at_obj_in_light",          "pick_and_place_simple",
-                                   "pick_clean_then_place_in_recep", "pick_heat_then_place_in_recep",
-                                   "pick_cool_then_place_in_recep",  "pick_two_obj_and_place"};
+constexpr const char* kTitles[] = {
+    "look_at_obj_in_light",           "pick_and_place_simple",
+    "pick_clean_then_place_in_recep", "pick_heat_then_place_in_recep",
+    "pick_cool_then_place_in_recep",  "pick_two_obj_and_place"};
 // OBJ is put on or in REC.
 constexpr const char* kSentences[][2] = {
     {"look at OBJ under the REC.", "examine the OBJ with the REC."},
@@ -78,7 +79,8 @@ std::vector<int> DrawCounts(Room room, int receptacles, Random& random) {
   for (size_t i = 0; i < kinds.size(); ++i) {
     counts.push_back(kinds[i].counts[r].least);
     total += counts.back();
-    for (int k = counts.back(); k < kinds[i].counts[r].most; ++k) more.push_back(static_cast<int>(i));
+    for (int k = counts.back(); k < kinds[i].counts[r].most; ++k)
+      more.push_back(static_cast<int>(i));
   }
   random.Shuffle(more);
   const int least = std::min(total + 2, receptacles);
@@ -96,7 +98,8 @@ bool HasPlace(const ObjectKind& object, const std::vector<int>& counts, int but)
 // The kinds of receptacles that tasks take things to: none where they are taken anyway.
 bool IsDestination(Kind kind, int place) {
   const std::string_view name = ReceptacleKinds()[place].name;
-  return name != "SinkBasin" && name != "BathtubBasin" && !(kind == Kind::kHeat && name == "Microwave") &&
+  return name != "SinkBasin" && name != "BathtubBasin" &&
+         !(kind == Kind::kHeat && name == "Microwave") &&
          !(kind == Kind::kCool && name == "Fridge");
 }
 
@@ -141,11 +144,11 @@ Plan DrawPlan(Kind kind, int receptacles, Random& random) {
     std::tie(plan.object, plan.place) = Pick(choices, random);
     const std::string_view place =
         kind == Kind::kLook ? "DeskLamp" : ReceptacleKinds()[plan.place].name;
-    plan.task = absl::StrCat(
-        "Your task is to: ",
-        absl::StrReplaceAll(kSentences[static_cast<int>(kind) - 1][random.Below(2)],
-                            {{"OBJ", absl::AsciiStrToLower(objects[plan.object].name)},
-                             {"REC", absl::AsciiStrToLower(place)}}));
+    plan.task =
+        absl::StrCat("Your task is to: ",
+                     absl::StrReplaceAll(kSentences[static_cast<int>(kind) - 1][random.Below(2)],
+                                         {{"OBJ", absl::AsciiStrToLower(objects[plan.object].name)},
+                                          {"REC", absl::AsciiStrToLower(place)}}));
     return plan;
   }
 }
@@ -166,7 +169,10 @@ std::string Coordinate(int hundredths) {
 class Builder {
  public:
   Builder(const Plan& plan, Kind kind, Random random)
-      : plan_(plan), kind_(kind), random_(random), receptacle_types_(ReceptacleKinds().size(), -1),
+      : plan_(plan),
+        kind_(kind),
+        random_(random),
+        receptacle_types_(ReceptacleKinds().size(), -1),
         object_types_(ObjectKinds().size(), -1) {}
 
   Problem Build() {
@@ -206,10 +212,10 @@ class Builder {
 
   int NewLocation() {
     const int x = serial_++;
-    return problem_.Add(absl::StrCat("loc_bar_", random_.Below(2) == 0 ? "" : "_minus_", x, "_bar_",
-                                     random_.Below(20), "_bar_", random_.Below(4), "_bar_",
-                                     15 * random_.Below(5)),
-                        Type::kLocation);
+    return problem_.Add(
+        absl::StrCat("loc_bar_", random_.Below(2) == 0 ? "" : "_minus_", x, "_bar_",
+                     random_.Below(20), "_bar_", random_.Below(4), "_bar_", 15 * random_.Below(5)),
+        Type::kLocation);
   }
 
   int Declare(std::string_view name, Type type) {
@@ -242,9 +248,10 @@ class Builder {
     for (size_t kind = 0; kind < plan_.counts.size(); ++kind) {
       const ReceptacleKind& form = ReceptacleKinds()[kind];
       for (int i = 0; i < plan_.counts[kind]; ++i) {
-        const int thing = form.basin_of.empty()
-                              ? NewThing(form.name, "", Type::kReceptacle)
-                              : NewThing(form.basin_of, absl::StrCat("_bar_", form.name), Type::kReceptacle);
+        const int thing =
+            form.basin_of.empty()
+                ? NewThing(form.name, "", Type::kReceptacle)
+                : NewThing(form.basin_of, absl::StrCat("_bar_", form.name), Type::kReceptacle);
         // Neighbours can be reached from one place.
         const bool shares = !receptacles_.empty() && random_.Below(5) == 0;
         const int location = shares ? Pick(receptacles_, random_).location : NewLocation();
@@ -262,8 +269,8 @@ class Builder {
     std::vector<const Receptacle*> places;
     for (const Receptacle& receptacle : receptacles_) {
       if (receptacle.kind == but || !form.GoesInto(receptacle.kind)) continue;
-      const auto rank = std::find(form.places.begin(), form.places.end(), receptacle.kind) -
-                        form.places.begin();
+      const auto rank =
+          std::find(form.places.begin(), form.places.end(), receptacle.kind) - form.places.begin();
       places.insert(places.end(), rank < 3 ? 3 : 1, &receptacle);
     }
     if (places.empty()) return;
@@ -273,9 +280,12 @@ class Builder {
     problem_.Say(Predicate::kObjectAtLocation, thing, receptacle.location);
     problem_.Say(Predicate::kInReceptacle, thing, receptacle.thing);
     const std::pair<bool, Predicate> natures[] = {
-        {!form.is_lamp, Predicate::kPickupable},   {form.cleanable, Predicate::kCleanable},
-        {form.heatable, Predicate::kHeatable},     {form.coolable, Predicate::kCoolable},
-        {form.sliceable, Predicate::kSliceable},   {form.is_receptacle, Predicate::kIsReceptacleObject},
+        {!form.is_lamp, Predicate::kPickupable},
+        {form.cleanable, Predicate::kCleanable},
+        {form.heatable, Predicate::kHeatable},
+        {form.coolable, Predicate::kCoolable},
+        {form.sliceable, Predicate::kSliceable},
+        {form.is_receptacle, Predicate::kIsReceptacleObject},
         {form.is_lamp, Predicate::kToggleable}};
     for (const auto& [is, predicate] : natures) {
       if (is) problem_.Say(predicate, thing);
@@ -307,7 +317,8 @@ class Builder {
       return absl::StrCat(
           "(and (exists (?o - object ?a - agent) (and (holds ?a ?o) (objectType ?o ", object,
           "))) (exists (?t - object ?r - receptacle ?l - location ?a - agent) (and (isToggled ?t) "
-          "(toggleable ?t) (objectType ?t DeskLampType) (inReceptacle ?t ?r) (receptacleAtLocation ?r "
+          "(toggleable ?t) (objectType ?t DeskLampType) (inReceptacle ?t ?r) (receptacleAtLocation "
+          "?r "
           "?l) (atLocation ?a ?l))))");
     }
     const std::string place = absl::StrCat(ReceptacleKinds()[plan_.place].name, "Type");
@@ -347,10 +358,10 @@ Household MakeHousehold(uint64_t seed, Split split, Kind kind, int64_t index, in
   while (IsTest(plan) != (split == Split::kTest)) plan = DrawPlan(kind, receptacles, random);
   Household household;
   household.problem = Builder(plan, kind, random).Build();
-  household.title = absl::StrCat(
-      kTitles[static_cast<int>(kind) - 1], "-", ObjectKinds()[plan.object].name, "-None-",
-      kind == Kind::kLook ? "DeskLamp" : ReceptacleKinds()[plan.place].name, "-",
-      static_cast<int>(plan.room));
+  household.title =
+      absl::StrCat(kTitles[static_cast<int>(kind) - 1], "-", ObjectKinds()[plan.object].name,
+                   "-None-", kind == Kind::kLook ? "DeskLamp" : ReceptacleKinds()[plan.place].name,
+                   "-", static_cast<int>(plan.room));
   household.task = std::move(plan.task);
   return household;
 }

@@ -20,12 +20,13 @@ inline constexpr int kMostReceptacles = 50;
 
 struct Household {
   Problem problem;
-  std::string task;   // the sentence
-  std::string title;  // "pick_heat_then_place_in_recep-Apple-None-Fridge-1", as the original's folders
+  std::string task;  // the sentence
+  std::string
+      title;  // "pick_heat_then_place_in_recep-Apple-None-Fridge-1", as the original's folders
 };
 
-// The household of a task: one room with at most `receptacles` receptacles. It can be solved, and is
-// not solved at the start. The splits share no first observation: a hash of what it shows (the
+// The household of a task: one room with at most `receptacles` receptacles. It can be solved, and
+// is not solved at the start. The splits share no first observation: a hash of what it shows (the
 // receptacles and the task) sends one in five to the test split.
 Household MakeHousehold(uint64_t seed, Split split, Kind kind, int64_t index, int receptacles);
 

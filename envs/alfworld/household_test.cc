@@ -25,9 +25,9 @@ TEST(Catalogue, ObjectsHavePlacesInTheirRooms) {
   for (const ObjectKind& object : ObjectKinds()) {
     for (int room = 0; room < kRooms; ++room) {
       if (!object.in_room[room]) continue;
-      const bool has_place = std::any_of(object.places.begin(), object.places.end(), [&](int place) {
-        return ReceptacleKinds()[place].counts[room].most > 0;
-      });
+      const bool has_place =
+          std::any_of(object.places.begin(), object.places.end(),
+                      [&](int place) { return ReceptacleKinds()[place].counts[room].most > 0; });
       EXPECT_TRUE(has_place) << object.name << " in room " << room;
     }
     for (const int place : object.places) ASSERT_LT(place, ReceptacleKinds().size()) << object.name;

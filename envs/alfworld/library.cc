@@ -46,8 +46,8 @@ struct Loaded {
 };
 
 void Divide(std::vector<Loaded>& games) {
-  const bool has_train =
-      std::any_of(games.begin(), games.end(), [](const Loaded& game) { return game.label == "train"; });
+  const bool has_train = std::any_of(games.begin(), games.end(),
+                                     [](const Loaded& game) { return game.label == "train"; });
   std::array<int64_t, 2> counts{};
   for (Loaded& game : games) {
     const bool is_test = game.label == "valid_seen" || game.label == "valid_unseen" ||
@@ -123,8 +123,9 @@ absl::StatusOr<std::shared_ptr<const Library>> Library::Load(const std::string& 
   }
   for (const auto& [what, count] : counts) report->found.push_back({what, count, "tasks"});
   for (const auto& [label, count] : left_out) {
-    report->found.push_back({absl::StrCat("games of ", label.empty() ? "the folder" : label, ", left out"),
-                             count, "nothing: a test task shows the same at its start"});
+    report->found.push_back(
+        {absl::StrCat("games of ", label.empty() ? "the folder" : label, ", left out"), count,
+         "nothing: a test task shows the same at its start"});
   }
   return library;
 }
@@ -142,18 +143,18 @@ absl::StatusOr<int64_t> Library::TaskCount(Split split, int difficulty) const {
   for (int other = 1; other <= kKinds; ++other) {
     if (Count(split, other) > 0) known.push_back(absl::StrCat(other));
   }
-  return absl::InvalidArgumentError(absl::StrCat("alfworld has no ", std::string(SplitName(split)),
-                                                 " games of difficulty ", difficulty, "; known: ",
-                                                 absl::StrJoin(known, ", "), " (the kind of task)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("alfworld has no ", std::string(SplitName(split)), " games of difficulty ",
+                   difficulty, "; known: ", absl::StrJoin(known, ", "), " (the kind of task)"));
 }
 
 absl::StatusOr<Library::Entry> Library::Get(const TaskId& task) const {
   const absl::StatusOr<int64_t> count = TaskCount(task.split, task.difficulty);
   if (!count.ok()) return count.status();
   if (task.index < 0 || task.index >= *count) {
-    return absl::OutOfRangeError(absl::StrCat(
-        "alfworld has no ", std::string(SplitName(task.split)), " task ", task.index,
-        " of difficulty ", task.difficulty, "; indices are 0 to ", *count - 1));
+    return absl::OutOfRangeError(
+        absl::StrCat("alfworld has no ", std::string(SplitName(task.split)), " task ", task.index,
+                     " of difficulty ", task.difficulty, "; indices are 0 to ", *count - 1));
   }
   if (!is_generated_) {
     return loaded_[static_cast<int>(task.split)][task.difficulty][task.index];
@@ -162,8 +163,8 @@ absl::StatusOr<Library::Entry> Library::Get(const TaskId& task) const {
                                       task.index, receptacles_);
   auto game = MakeGame(household);
   if (!game.ok()) return game.status();
-  return Entry{*std::move(game), absl::StrCat(household.title, "/", std::string(SplitName(task.split)),
-                                              "_", task.index)};
+  return Entry{*std::move(game), absl::StrCat(household.title, "/",
+                                              std::string(SplitName(task.split)), "_", task.index)};
 }
 
 int64_t Library::games() const {
@@ -179,7 +180,8 @@ TaskId Library::Numbered(int64_t game) const {
   if (is_generated_) {
     const bool is_test = game >= kAgentGymGames[0];
     if (is_test) game -= kAgentGymGames[0];
-    return {is_test ? Split::kTest : Split::kTrain, static_cast<int>(game % kKinds) + 1, game / kKinds};
+    return {is_test ? Split::kTest : Split::kTrain, static_cast<int>(game % kKinds) + 1,
+            game / kKinds};
   }
   for (const Split split : kSplits) {
     for (int kind = 1; kind <= kKinds; ++kind) {

@@ -44,8 +44,8 @@ class Library {
   // OutOfRange when there is no such task, else as TaskCount.
   absl::StatusOr<Entry> Get(const TaskId& task) const;
 
-  // Games as AgentGym's server numbers them: first those to train on, then the test games. Of made-up
-  // ones as many as AgentGym has, the kinds by turns.
+  // Games as AgentGym's server numbers them: first those to train on, then the test games. Of
+  // made-up ones as many as AgentGym has, the kinds by turns.
   int64_t games() const;
   TaskId Numbered(int64_t game) const;  // 0 <= game < games()
 

@@ -30,7 +30,8 @@ class LibraryTest : public ::testing::Test {
     ASSERT_TRUE(WriteFileAtomically(absl::StrCat(folder_, "/", name), content).ok());
   }
   void WriteGame(const std::string& folder, int kind, int index) {
-    Write(absl::StrCat(folder, "/", index, "/game.tw-pddl"), *GameFileText(9, {Split::kTrain, kind, index}, 12));
+    Write(absl::StrCat(folder, "/", index, "/game.tw-pddl"),
+          *GameFileText(9, {Split::kTrain, kind, index}, 12));
   }
   std::shared_ptr<const Library> Load() {
     auto library = Library::Load(folder_, &report_);
@@ -56,7 +57,8 @@ TEST_F(LibraryTest, FoldersDecideTheSplits) {
   EXPECT_EQ(Count(*library, Split::kTrain, 2), 3);
   EXPECT_EQ(Count(*library, Split::kTest, 2), 2);
   EXPECT_EQ(Count(*library, Split::kTest, 4), 1);
-  EXPECT_THAT(std::string(library->TaskCount(Split::kTrain, 4).status().message()), HasSubstr("known: 2 "));
+  EXPECT_THAT(std::string(library->TaskCount(Split::kTrain, 4).status().message()),
+              HasSubstr("known: 2 "));
   EXPECT_EQ(library->Get({Split::kTrain, 2, 3}).status().code(), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(library->Get({Split::kTest, 4, 0})->title, "c/5");
   EXPECT_EQ(library->games(), 6);
@@ -86,9 +88,10 @@ TEST_F(LibraryTest, WhatATestTaskShowsIsNotTrainedOn) {
   WriteGame("valid_seen/b", 2, 1);
   const auto library = Load();
   EXPECT_EQ(Count(*library, Split::kTrain, 2), 1);
-  EXPECT_THAT(report_.found, ElementsAre(Field(&DataReport::Found::what, "games of train, to train on"),
-                                         Field(&DataReport::Found::what, "games of valid_seen, to test with"),
-                                         Field(&DataReport::Found::what, "games of train, left out")));
+  EXPECT_THAT(report_.found,
+              ElementsAre(Field(&DataReport::Found::what, "games of train, to train on"),
+                          Field(&DataReport::Found::what, "games of valid_seen, to test with"),
+                          Field(&DataReport::Found::what, "games of train, left out")));
 }
 
 TEST_F(LibraryTest, ABrokenFileIsNamedAndTheOthersLoad) {
@@ -101,10 +104,11 @@ TEST_F(LibraryTest, ABrokenFileIsNamedAndTheOthersLoad) {
   Write("more.tar.xz", "no archive");
   const auto library = Load();
   EXPECT_EQ(Count(*library, Split::kTrain, 2), 3);
-  EXPECT_THAT(report_.faults,
-              ElementsAre(AllOf(StartsWith(folder_ + "/more.tar.xz: "), HasSubstr("not a whole .xz file")),
-                          StartsWith(folder_ + "/train/b/game.tw-pddl: no JSON object"),
-                          StartsWith(folder_ + "/train/c/game.tw-pddl: no JSON object")));
+  EXPECT_THAT(
+      report_.faults,
+      ElementsAre(AllOf(StartsWith(folder_ + "/more.tar.xz: "), HasSubstr("not a whole .xz file")),
+                  StartsWith(folder_ + "/train/b/game.tw-pddl: no JSON object"),
+                  StartsWith(folder_ + "/train/c/game.tw-pddl: no JSON object")));
 }
 
 TEST_F(LibraryTest, AnEmptyFolderHasNoGames) {
@@ -117,7 +121,8 @@ TEST_F(LibraryTest, AnEmptyFolderHasNoGames) {
 TEST_F(LibraryTest, PackedGamesAreTheSame) {
   ASSERT_TRUE(WriteGames(folder_ + "/a", 9, 12, 2).ok());
   const auto loose = Load();
-  const std::string pack = absl::StrCat("cd ", folder_, " && mkdir b && tar cJf b/games.tar.xz -C a train valid_unseen && rm -r a");
+  const std::string pack = absl::StrCat(
+      "cd ", folder_, " && mkdir b && tar cJf b/games.tar.xz -C a train valid_unseen && rm -r a");
   ASSERT_EQ(std::system(pack.c_str()), 0);
   const auto packed = Load();
   ASSERT_EQ(packed->games(), 24);
@@ -137,7 +142,8 @@ TEST_F(LibraryTest, MadeUpGamesAreNumberedAsAgentGymDoes) {
   EXPECT_EQ(library->games(), 2620);
   EXPECT_EQ(library->Numbered(7), (TaskId{Split::kTrain, 2, 1}));
   EXPECT_EQ(library->Numbered(2420), (TaskId{Split::kTest, 1, 0}));
-  EXPECT_THAT(library->Get({Split::kTest, 3, 4})->title, AllOf(StartsWith("pick_clean_then_place_in_recep-"), HasSubstr("/test_4")));
+  EXPECT_THAT(library->Get({Split::kTest, 3, 4})->title,
+              AllOf(StartsWith("pick_clean_then_place_in_recep-"), HasSubstr("/test_4")));
 }
 
 TEST_F(LibraryTest, TheOriginalsGamesLoad) {

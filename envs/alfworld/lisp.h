@@ -25,8 +25,8 @@ struct Lisp {
   std::string ToString() const;  // on one line
 };
 
-// The one list that a text holds; ";" begins a comment. InvalidArgument ("line 3: ...") for anything
-// else, for lists too deep and for texts too long.
+// The one list that a text holds; ";" begins a comment. InvalidArgument ("line 3: ...") for
+// anything else, for lists too deep and for texts too long.
 absl::StatusOr<Lisp> ParseLisp(std::string_view text);
 
 // "line 3: MESSAGE", as InvalidArgument.

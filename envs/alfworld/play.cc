@@ -43,10 +43,10 @@ Play::Reply Play::Step(std::string_view text) {
   won_ = game_->goal().Holds(world());
   const World now = world();
   Reply reply{game_->grammar().Feedback(command.verb, command.arguments, telling(now))};
-  const Entity about = command.verb == Verb::kGoTo              ? command.arguments[3]
-                       : command.verb == Verb::kOpen            ? command.arguments[2]
+  const Entity about = command.verb == Verb::kGoTo                ? command.arguments[3]
+                       : command.verb == Verb::kOpen              ? command.arguments[2]
                        : command.verb == Verb::kExamineReceptacle ? command.arguments[1]
-                                                                : kNobody;
+                                                                  : kNobody;
   if (about != kNobody && IsAccessible(about)) reply.shown = about;
   FindAdmissible();
   return reply;
@@ -171,9 +171,10 @@ void Play::FindAdmissible() {
   // Several ways to say the same do the same.
   std::stable_sort(admissible_.begin(), admissible_.end(),
                    [](const Command& a, const Command& b) { return a.text < b.text; });
-  admissible_.erase(std::unique(admissible_.begin(), admissible_.end(),
-                                [](const Command& a, const Command& b) { return a.text == b.text; }),
-                    admissible_.end());
+  admissible_.erase(
+      std::unique(admissible_.begin(), admissible_.end(),
+                  [](const Command& a, const Command& b) { return a.text == b.text; }),
+      admissible_.end());
 }
 
 }  // namespace sojourn::envs::alfworld

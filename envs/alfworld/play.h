@@ -23,8 +23,8 @@ class Play {
 
   struct Reply {
     std::string text;
-    bool understood = true;    // one of the admissible commands; if not, nothing happened
-    Entity shown = kNobody;    // a receptacle whose contents the text tells
+    bool understood = true;  // one of the admissible commands; if not, nothing happened
+    Entity shown = kNobody;  // a receptacle whose contents the text tells
   };
 
   // At the start of the game.
@@ -44,7 +44,7 @@ class Play {
   const Game& game() const { return *game_; }
   World world() const { return World(&game_->fixed(), &state_); }
   Entity location() const { return world()[Predicate::kAtLocation].Of(game_->agent())[0].b; }
-  Entity held() const;                       // kNobody: nothing
+  Entity held() const;  // kNobody: nothing
   bool IsAt(Entity receptacle, Entity location) const;
   bool IsAccessible(Entity receptacle) const;  // no door, or an open one
 

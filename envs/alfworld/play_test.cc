@@ -15,8 +15,9 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// A kitchen: a desk and a shelf in one place, a fridge, a microwave, a sink, two drawers of which the
-// second is in the desk's place. A cool apple, two mugs on the desk, a knife, a lamp in the drawer.
+// A kitchen: a desk and a shelf in one place, a fridge, a microwave, a sink, two drawers of which
+// the second is in the desk's place. A cool apple, two mugs on the desk, a knife, a lamp in the
+// drawer.
 constexpr std::string_view kKitchen = R"((define (problem kitchen) (:domain alfred)
 (:objects agent1 - agent
   desk_bar_1 shelf_bar_1 fridge_bar_1 microwave_bar_1 sink_bar_1_bar_sinkbasin drawer_bar_1 drawer_bar_2 - receptacle
@@ -54,7 +55,8 @@ class PlayTest : public ::testing::Test {
   static std::shared_ptr<const Game> Kitchen(std::string text = std::string(kKitchen)) {
     const auto problem = ParseProblem(text);
     EXPECT_TRUE(problem.ok()) << problem.status();
-    auto game = Game::Make(*problem, Rules{.has_help = true}, Wording(), "Your task is to: put a mug in shelf.");
+    auto game = Game::Make(*problem, Rules{.has_help = true}, Wording(),
+                           "Your task is to: put a mug in shelf.");
     EXPECT_TRUE(game.ok()) << game.status();
     return *std::move(game);
   }
@@ -71,15 +73,18 @@ class PlayTest : public ::testing::Test {
 };
 
 TEST_F(PlayTest, BeginsInTheMiddleOfTheRoom) {
-  EXPECT_EQ(play_.Intro(),
-            "-= Welcome to TextWorld, ALFRED! =-\n\nYou are in the middle of a room. Looking quickly around "
-            "you, you see a desk 1, a drawer 2, a drawer 1, a fridge 1, a microwave 1, a shelf 1, and a "
-            "sinkbasin 1.\n\nYour task is to: put a mug in shelf.");
+  EXPECT_EQ(
+      play_.Intro(),
+      "-= Welcome to TextWorld, ALFRED! =-\n\nYou are in the middle of a room. Looking quickly "
+      "around "
+      "you, you see a desk 1, a drawer 2, a drawer 1, a fridge 1, a microwave 1, a shelf 1, and a "
+      "sinkbasin 1.\n\nYour task is to: put a mug in shelf.");
   // Asked again, the place is known, and nothing stands there.
-  EXPECT_EQ(Do("look"), "You are in the middle of a room. Looking quickly around you, you see nothing.");
-  EXPECT_THAT(Commands(), ElementsAre("go to desk 1", "go to drawer 1", "go to drawer 2", "go to fridge 1",
-                                      "go to microwave 1", "go to shelf 1", "go to sinkbasin 1", "help",
-                                      "inventory", "look"));
+  EXPECT_EQ(Do("look"),
+            "You are in the middle of a room. Looking quickly around you, you see nothing.");
+  EXPECT_THAT(Commands(), ElementsAre("go to desk 1", "go to drawer 1", "go to drawer 2",
+                                      "go to fridge 1", "go to microwave 1", "go to shelf 1",
+                                      "go to sinkbasin 1", "help", "inventory", "look"));
   EXPECT_THAT(Do("help"), ::testing::StartsWith("Available commands:\n  look: "));
   EXPECT_THAT(Do("help"), EndsWith("sharp object\n"));
 }
@@ -93,10 +98,12 @@ TEST_F(PlayTest, CommandsAreExactButForSpaceAroundThem) {
 }
 
 TEST_F(PlayTest, NeighboursAreAtHandButCannotBeGoneTo) {
-  EXPECT_EQ(Do("go to desk 1"), "You arrive at desk 1. On the desk 1, you see a mug 2, and a mug 1.");
+  EXPECT_EQ(Do("go to desk 1"),
+            "You arrive at desk 1. On the desk 1, you see a mug 2, and a mug 1.");
   EXPECT_EQ(Do("go to shelf 1"), "Nothing happens.");
   EXPECT_EQ(Do("go to desk 1"), "Nothing happens.");
-  EXPECT_EQ(Do("look"), "You are facing the desk 1, drawer 1, and shelf 1. Next to it, you see nothing.");
+  EXPECT_EQ(Do("look"),
+            "You are facing the desk 1, drawer 1, and shelf 1. Next to it, you see nothing.");
   EXPECT_EQ(Do("take knife 1 from shelf 1"), "You pick up the knife 1 from the shelf 1.");
   EXPECT_EQ(Do("inventory"), "You are carrying: a knife 1.");
   EXPECT_EQ(Do("take mug 1 from desk 1"), "Nothing happens.");
@@ -106,7 +113,8 @@ TEST_F(PlayTest, NeighboursAreAtHandButCannotBeGoneTo) {
 
 TEST_F(PlayTest, DoorsOpenAndClose) {
   EXPECT_EQ(Do("go to drawer 1"), "You arrive at drawer 1. The drawer 1 is closed.");
-  EXPECT_EQ(Do("open drawer 1"), "You open the drawer 1. The drawer 1 is open. In it, you see nothing.");
+  EXPECT_EQ(Do("open drawer 1"),
+            "You open the drawer 1. The drawer 1 is open. In it, you see nothing.");
   EXPECT_EQ(Do("open drawer 1"), "Nothing happens.");
   EXPECT_EQ(Do("examine drawer 1"), "The drawer 1 is open. In it, you see nothing.");
   EXPECT_EQ(Do("close drawer 1"), "You close the drawer 1.");
@@ -116,23 +124,28 @@ TEST_F(PlayTest, WhatIsTakenFromOnePlaceAndPutInAnotherLiesBesideIt) {
   Do("go to desk 1");
   Do("take mug 2 from desk 1");
   EXPECT_EQ(Do("move mug 2 to shelf 1"), "You move the mug 2 to the shelf 1.");
-  EXPECT_EQ(Do("look"), "You are facing the desk 1, drawer 1, and shelf 1. Next to it, you see a mug 2.");
+  EXPECT_EQ(Do("look"),
+            "You are facing the desk 1, drawer 1, and shelf 1. Next to it, you see a mug 2.");
   Do("take mug 2 from shelf 1");
   Do("move mug 2 to desk 1");
-  EXPECT_EQ(Do("look"), "You are facing the desk 1, drawer 1, and shelf 1. Next to it, you see a mug 2.");
+  EXPECT_EQ(Do("look"),
+            "You are facing the desk 1, drawer 1, and shelf 1. Next to it, you see a mug 2.");
   Do("take mug 2 from desk 1");
   Do("move mug 2 to shelf 1");
   Do("take mug 2 from shelf 1");
   Do("move mug 2 to shelf 1");
-  EXPECT_EQ(Do("look"), "You are facing the desk 1, drawer 1, and shelf 1. Next to it, you see a mug 2.");
+  EXPECT_EQ(Do("look"),
+            "You are facing the desk 1, drawer 1, and shelf 1. Next to it, you see a mug 2.");
 }
 
 TEST_F(PlayTest, AThingCanBeInTwoPlaces) {
   EXPECT_EQ(Do("go to drawer 2"), "You arrive at drawer 2. The drawer 2 is closed.");
-  EXPECT_EQ(Do("open drawer 2"), "You open the drawer 2. The drawer 2 is open. In it, you see a desklamp 1, "
-                                 "and a mug 2.");
+  EXPECT_EQ(Do("open drawer 2"),
+            "You open the drawer 2. The drawer 2 is open. In it, you see a desklamp 1, "
+            "and a mug 2.");
   EXPECT_EQ(Do("take mug 2 from drawer 2"), "You pick up the mug 2 from the drawer 2.");
-  EXPECT_EQ(Do("go to desk 1"), "You arrive at desk 1. On the desk 1, you see a mug 2, and a mug 1.");
+  EXPECT_EQ(Do("go to desk 1"),
+            "You arrive at desk 1. On the desk 1, you see a mug 2, and a mug 1.");
   EXPECT_EQ(Do("move mug 2 to shelf 1"), "You move the mug 2 to the shelf 1.");
   EXPECT_TRUE(play_.won());
   EXPECT_THAT(Commands(), Contains("take mug 2 from desk 1"));
@@ -214,12 +227,13 @@ TEST_F(PlayTest, AGameNeedsOneAgentWithEmptyHands) {
   const auto error = [&](std::string_view what, std::string_view other) {
     std::string text(kKitchen);
     text.replace(text.find(what), what.size(), other);
-    return std::string(
-        Game::Make(*ParseProblem(text), Rules{}, Wording(), "").status().message());
+    return std::string(Game::Make(*ParseProblem(text), Rules{}, Wording(), "").status().message());
   };
   EXPECT_THAT(error("(atLocation agent1 loc_bar_0)", ""), HasSubstr("one agent in one place"));
-  EXPECT_THAT(error("(atLocation", "(atLocation agent1 loc_bar_1) (atLocation"), HasSubstr("2 places"));
-  EXPECT_THAT(error("(atLocation", "(holds agent1 pot_bar_1) (atLocation"), HasSubstr("empty hands"));
+  EXPECT_THAT(error("(atLocation", "(atLocation agent1 loc_bar_1) (atLocation"),
+              HasSubstr("2 places"));
+  EXPECT_THAT(error("(atLocation", "(holds agent1 pot_bar_1) (atLocation"),
+              HasSubstr("empty hands"));
 }
 
 }  // namespace

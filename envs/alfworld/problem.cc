@@ -16,9 +16,14 @@ constexpr size_t kMostThings = 2000;
 constexpr size_t kMostFacts = 20'000;
 
 // Predicates of the original's domain that no rule and no text asks for.
-constexpr std::string_view kIgnored[] = {
-    "isreceptacleobjectfull", "wasinreceptacle", "checked", "examined",
-    "holdsanyreceptacleobject", "full", "moveable", "ison"};
+constexpr std::string_view kIgnored[] = {"isreceptacleobjectfull",
+                                         "wasinreceptacle",
+                                         "checked",
+                                         "examined",
+                                         "holdsanyreceptacleobject",
+                                         "full",
+                                         "moveable",
+                                         "ison"};
 
 using Index = absl::flat_hash_map<std::string_view, int>;
 
@@ -34,7 +39,8 @@ absl::Status ReadObjects(const Lisp& list, Problem* problem) {
   for (size_t i = 1; i < list.items.size(); ++i) {
     const Lisp& item = list.items[i];
     if (item.word != "-") {
-      if (!IsName(item.word)) return ErrorAt(item, absl::StrCat("no name of an object: ", item.ToString()));
+      if (!IsName(item.word))
+        return ErrorAt(item, absl::StrCat("no name of an object: ", item.ToString()));
       if (problem->things.size() == kMostThings) {
         return ErrorAt(item, absl::StrCat("more than ", kMostThings, " objects"));
       }
@@ -78,7 +84,8 @@ absl::Status ReadFact(const Lisp& fact, const Index& index, Problem* problem) {
   }
   const std::vector<Type>& types = FormOf(*predicate).arguments;
   if (arguments.size() != types.size()) {
-    return ErrorAt(fact, absl::StrCat(FormOf(*predicate).name, " takes ", types.size(), " objects"));
+    return ErrorAt(fact,
+                   absl::StrCat(FormOf(*predicate).name, " takes ", types.size(), " objects"));
   }
   for (size_t i = 0; i < types.size(); ++i) {
     const Problem::Thing& thing = problem->things[arguments[i]];

@@ -16,17 +16,18 @@ constexpr std::string_view kObjects =
 
 std::string ErrorOf(std::string_view facts, std::string_view objects = kObjects,
                     std::string_view goal = "(:goal (and))") {
-  return std::string(ParseProblem(absl::StrCat("(define (problem p) (:domain alfred)\n",
-                                               std::string(objects), "(:init ", std::string(facts), ")\n",
-                                               std::string(goal), ")"))
-                         .status()
-                         .message());
+  return std::string(
+      ParseProblem(absl::StrCat("(define (problem p) (:domain alfred)\n", std::string(objects),
+                                "(:init ", std::string(facts), ")\n", std::string(goal), ")"))
+          .status()
+          .message());
 }
 
 TEST(Problem, IsReadAndWritten) {
-  const auto problem = ParseProblem(absl::StrCat(
-      "(define (problem p)", std::string(kObjects),
-      "(:init (= (total-cost) 0) (inReceptacle MUG desk) (full desk) (openable desk))\n(:goal (holds a b)))"));
+  const auto problem =
+      ParseProblem(absl::StrCat("(define (problem p)", std::string(kObjects),
+                                "(:init (= (total-cost) 0) (inReceptacle MUG desk) (full desk) "
+                                "(openable desk))\n(:goal (holds a b)))"));
   ASSERT_TRUE(problem.ok()) << problem.status();
   EXPECT_EQ(problem->things.size(), 5);
   EXPECT_EQ(problem->facts.size(), 2);
@@ -41,8 +42,10 @@ TEST(Problem, IsReadAndWritten) {
 
 TEST(Problem, NamesTheLineOfWhatIsWrong) {
   EXPECT_EQ(ErrorOf("(openable desk)"), "");
-  EXPECT_THAT(ErrorOf("(openable dusk)"), AllOf(StartsWith("line 8: "), HasSubstr("no object dusk")));
-  EXPECT_THAT(ErrorOf("\n(open desk)"), AllOf(StartsWith("line 9: "), HasSubstr("no predicate \"open\"")));
+  EXPECT_THAT(ErrorOf("(openable dusk)"),
+              AllOf(StartsWith("line 8: "), HasSubstr("no object dusk")));
+  EXPECT_THAT(ErrorOf("\n(open desk)"),
+              AllOf(StartsWith("line 9: "), HasSubstr("no predicate \"open\"")));
   EXPECT_THAT(ErrorOf("(openable desk desk)"), HasSubstr("openable takes 1 objects"));
   EXPECT_THAT(ErrorOf("(openable mug)"), HasSubstr("mug is of type object, not receptacle"));
   EXPECT_THAT(ErrorOf("openable"), HasSubstr("expected a fact"));

@@ -138,7 +138,8 @@ std::string Join(std::string_view head, std::vector<std::string> parts, std::str
   return absl::StrCat("(", head, " ", absl::StrJoin(parts, " "), ")");
 }
 
-// Whether a list of variables has a type that nothing is of. The original's "?l - location, ?r" has.
+// Whether a list of variables has a type that nothing is of. The original's "?l - location, ?r"
+// has.
 bool HasEmptyType(const Lisp& variables) {
   for (size_t i = 1; i < variables.items.size(); ++i) {
     if (variables.items[i - 1].word == "-" && !FindType(variables.items[i].word)) return true;
@@ -207,8 +208,9 @@ absl::StatusOr<std::map<std::string, Action>> ReadActions(std::string_view text)
     }
     if (!part.Is(":action") || part.items.size() != 8 || part.items[2].word != ":parameters" ||
         part.items[4].word != ":precondition" || part.items[6].word != ":effect") {
-      return ErrorAt(part, "a part of a domain that is not known; expected (:action NAME "
-                           ":parameters ... :precondition ... :effect ...)");
+      return ErrorAt(part,
+                     "a part of a domain that is not known; expected (:action NAME "
+                     ":parameters ... :precondition ... :effect ...)");
     }
     Action action{absl::StrCat("parameters ", part.items[3].ToString(), " if ",
                                Condition(part.items[5]), " then ", Effect(part.items[7])),
@@ -241,17 +243,17 @@ absl::StatusOr<Rules> ReadDomain(std::string_view text) {
     const auto expected = known->find(name);
     if (expected == known->end()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("line ", action.line, ": action ", name, " is not known; known: ",
-                       absl::StrJoin(names, ", "), Suggest(name, names)));
+          absl::StrCat("line ", action.line, ": action ", name,
+                       " is not known; known: ", absl::StrJoin(names, ", "), Suggest(name, names)));
     }
     if (expected->second.rule == action.rule) continue;
     if (with_sinks->at(name).rule == action.rule) {
       rules.cleans_in_sinks = true;
       continue;
     }
-    return absl::InvalidArgumentError(
-        absl::StrCat("line ", action.line, ": action ", name, " has other rules than ALFWorld's: ",
-                     action.rule, "; expected ", expected->second.rule));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "line ", action.line, ": action ", name, " has other rules than ALFWorld's: ", action.rule,
+        "; expected ", expected->second.rule));
   }
   for (const std::string& name : names) {
     if (name != "help" && !actions->contains(name)) {

@@ -43,9 +43,10 @@ TEST(Rules, MayBeSaidInOtherWays) {
 }
 
 TEST(Rules, OfOtherVersionsOfTheOriginalAreKnown) {
-  const std::string text = With("(:action help :parameters (?a - agent)\n    :precondition ()\n    "
-                                ":effect (checked ?a))",
-                                "");
+  const std::string text = With(
+      "(:action help :parameters (?a - agent)\n    :precondition ()\n    "
+      ":effect (checked ?a))",
+      "");
   ASSERT_TRUE(ReadDomain(text).ok()) << ReadDomain(text).status();
   EXPECT_FALSE(ReadDomain(text)->has_help);
   const auto sinks =
@@ -61,10 +62,11 @@ TEST(Rules, ThatDifferAreRefusedByName) {
   EXPECT_THAT(ErrorOf(With("(isHot ?o) (not (isCool ?o))", "(isHot ?o)")), HasSubstr("heatobject"));
   EXPECT_THAT(ErrorOf(With("?lStart - location ?lEnd", "?lEnd - location ?lStart")),
               HasSubstr("gotolocation"));
-  EXPECT_THAT(ErrorOf(With(":precondition (holds ?a ?o)",
-                           ":precondition (or (holds ?a ?o) (exists (?r - receptacle) (inReceptacle "
-                           "?o ?r)))")),
-              HasSubstr("examineobject"));
+  EXPECT_THAT(
+      ErrorOf(With(":precondition (holds ?a ?o)",
+                   ":precondition (or (holds ?a ?o) (exists (?r - receptacle) (inReceptacle "
+                   "?o ?r)))")),
+      HasSubstr("examineobject"));
   EXPECT_THAT(ErrorOf(With("(:action look", "(:action lok")),
               AllOf(HasSubstr("action lok is not known"), HasSubstr("did you mean \"look\"?")));
   EXPECT_THAT(ErrorOf(With("(:action inventory", "(:action look")), HasSubstr("look comes twice"));
