@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/suggest.h"
+#include "envs/alfworld/grammar_document.h"
 #include "envs/python_text.h"
 
 namespace sojourn::envs::alfworld {
@@ -19,9 +20,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMostBytes = 1 << 20;
-constexpr size_t kMostText = 64 << 10;  // of one answer
-constexpr int kMostWork = 1 << 17;      // facts and parts looked at for one answer
 constexpr int kMostDepth = 16;
 constexpr int kMostChecks = 100'000;
 constexpr size_t kMostVariables = 200;
@@ -30,139 +28,6 @@ constexpr size_t kMostParts = 20'000;
 absl::Status Wrong(std::string_view rule, std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("rule \"", rule, "\": ", what));
 }
-
-struct RawAlternative {
-  std::string condition, text;
-};
-struct RawAction {
-  std::string command, feedback;
-};
-struct RawGrammar {
-  std::map<std::string, std::vector<RawAlternative>, std::less<>> rules;
-  std::map<std::string, RawAction, std::less<>> actions;  // by name in lower case
-};
-
-// The file format around the rules:
-//   grammar :: """{JSON}""";
-//   action NAME { template :: "..."; feedback :: "..."; grammar :: """{JSON}"""; }
-// with comments from # to the end of a line.
-class Document {
- public:
-  explicit Document(std::string_view text) : text_(text) {}
-
-  absl::StatusOr<RawGrammar> Read() {
-    if (text_.size() > kMostBytes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("a grammar of ", text_.size(), " bytes; at most ", kMostBytes, " are read"));
-    }
-    for (Skip(); at_ < text_.size(); Skip()) {
-      const std::string_view word = Word();
-      absl::Status status = word == "grammar"  ? ReadBlock()
-                            : word == "action" ? ReadAction()
-                                               : Fail("expected \"grammar\" or \"action\"");
-      if (!status.ok()) return status;
-    }
-    return std::move(raw_);
-  }
-
- private:
-  absl::Status Fail(std::string_view what) const {
-    const auto line =
-        1 + std::count(text_.begin(), text_.begin() + std::min(at_, text_.size()), '\n');
-    return absl::InvalidArgumentError(absl::StrCat("line ", line, ": ", what));
-  }
-
-  void Skip() {
-    for (; at_ < text_.size(); ++at_) {
-      if (text_[at_] == '#') {
-        at_ = std::min(text_.find('\n', at_), text_.size() - 1);
-      } else if (!absl::ascii_isspace(text_[at_])) {
-        return;
-      }
-    }
-  }
-
-  std::string_view Word() {
-    Skip();
-    const size_t begin = at_;
-    while (at_ < text_.size() && (absl::ascii_isalnum(text_[at_]) || text_[at_] == '_' ||
-                                  text_[at_] == '/' || text_[at_] == '-')) {
-      ++at_;
-    }
-    return text_.substr(begin, at_ - begin);
-  }
-
-  bool Take(std::string_view token) {
-    Skip();
-    if (!absl::StartsWith(text_.substr(std::min(at_, text_.size())), token)) return false;
-    at_ += token.size();
-    return true;
-  }
-
-  // What stands between two quotes of this kind, after "::" and before ";".
-  absl::StatusOr<std::string_view> Quoted(std::string_view quote) {
-    if (!Take("::") || !Take(quote)) return Fail(absl::StrCat("expected :: ", quote, "..."));
-    const size_t end = text_.find(quote, at_);
-    if (end == std::string_view::npos) return Fail("a text that has no end");
-    const std::string_view text = text_.substr(at_, end - at_);
-    at_ = end + quote.size();
-    if (!Take(";")) return Fail("expected \";\"");
-    return text;
-  }
-
-  absl::Status ReadBlock() {
-    const auto block = Quoted("\"\"\"");
-    if (!block.ok()) return block.status();
-    // Lines that begin with # are comments in an action's rules.
-    std::vector<std::string_view> lines;
-    for (const std::string_view line : absl::StrSplit(*block, '\n')) {
-      if (!absl::StartsWith(absl::StripLeadingAsciiWhitespace(line), "#")) lines.push_back(line);
-    }
-    const json rules = json::parse(absl::StrJoin(lines, "\n"), nullptr, false);
-    if (!rules.is_object()) return Fail("the rules that end here are no JSON object");
-    for (const auto& [name, alternatives] : rules.items()) {
-      std::vector<RawAlternative> rule;
-      if (!alternatives.is_array()) return Wrong(name, "no list of alternatives");
-      for (const json& alternative : alternatives) {
-        const json text = alternative.is_object() ? alternative.value("rhs", json()) : json();
-        const json condition =
-            alternative.is_object() ? alternative.value("condition", json("")) : json();
-        if (!text.is_string() || !condition.is_string()) {
-          return Wrong(name, R"(expected alternatives {"condition": TEXT, "rhs": TEXT})");
-        }
-        rule.push_back({condition.get<std::string>(), text.get<std::string>()});
-      }
-      raw_.rules[name] = std::move(rule);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status ReadAction() {
-    const std::string name = absl::AsciiStrToLower(Word());
-    if (name.empty() || !Take("{")) return Fail("expected: action NAME {");
-    RawAction action;
-    while (!Take("}")) {
-      const std::string_view what = Word();
-      if (what == "grammar") {
-        absl::Status status = ReadBlock();
-        if (!status.ok()) return status;
-        continue;
-      }
-      if (what != "template" && what != "feedback") {
-        return Fail(absl::StrCat("action ", name, ": expected template, feedback or grammar"));
-      }
-      const auto text = Quoted("\"");
-      if (!text.ok()) return text.status();
-      (what == "template" ? action.command : action.feedback) = std::string(*text);
-    }
-    raw_.actions[name] = std::move(action);
-    return absl::OkStatus();
-  }
-
-  const std::string_view text_;
-  size_t at_ = 0;
-  RawGrammar raw_;
-};
 
 bool EndsLiteral(char c) {
   return std::string_view(";|\"<>[]#{}").find(c) != std::string_view::npos;
@@ -531,7 +396,7 @@ class GrammarCompiler {
 
 absl::StatusOr<std::shared_ptr<const Grammar>> Grammar::Parse(std::string_view text,
                                                               const Rules& rules) {
-  auto raw = Document(text).Read();
+  auto raw = ReadGrammarDocument(text);
   if (!raw.ok()) return raw.status();
   return GrammarCompiler(*std::move(raw)).Compile(rules);
 }
@@ -569,160 +434,6 @@ absl::StatusOr<std::pair<std::string, std::string>> Grammar::SplitTask(std::stri
     plain += *literal;
   }
   return std::make_pair(absl::StrCat(text.substr(0, at + 1), text.substr(end)), std::move(plain));
-}
-
-// --- from parts to words
-// --------------------------------------------------------------------------
-
-class GrammarTeller {
- public:
-  GrammarTeller(const Grammar& grammar, const Telling& telling)
-      : grammar_(grammar), telling_(telling) {}
-
-  std::string Tell(const Grammar::Parts& parts, const std::vector<uint8_t>& parameters,
-                   const Arguments& arguments) {
-    for (size_t i = 0; i < parameters.size() && i < arguments.size(); ++i) {
-      bound_.push_back({parameters[i], arguments[i]});
-    }
-    TellParts(parts);
-    return std::move(text_);
-  }
-
- private:
-  struct Bound {
-    uint8_t variable;
-    Entity entity;
-  };
-  using Bindings = absl::InlinedVector<Bound, 10>;
-
-  bool IsTooMuch() const { return work_ > kMostWork || text_.size() > kMostText; }
-
-  void TellParts(const Grammar::Parts& parts) {
-    for (const Grammar::Part& part : parts) {
-      ++work_;
-      if (IsTooMuch()) return;
-      switch (part.kind) {
-        case Grammar::Part::kText:
-          text_ += part.text;
-          break;
-        case Grammar::Part::kTask:
-          text_ += telling_.task;
-          break;
-        case Grammar::Part::kName:
-          TellName(part.index);
-          break;
-        case Grammar::Part::kRule:
-          TellRule(part.index);
-          break;
-        case Grammar::Part::kEach:
-        case Grammar::Part::kList:
-          TellEach(part);
-          break;
-      }
-    }
-  }
-
-  // The last thing that got this name.
-  void TellName(int name) {
-    for (size_t i = bound_.size(); i-- > 0;) {
-      if (grammar_.variables_[bound_[i].variable].name != name) continue;
-      text_ += telling_.names[bound_[i].entity];
-      return;
-    }
-  }
-
-  void TellRule(int rule) {
-    for (const Grammar::Alternative& alternative : grammar_.rules_[rule]) {
-      const size_t size = bound_.size();
-      const bool holds = !ForEachMatch(alternative.condition, 0, [] { return false; });
-      bound_.resize(size);
-      if (!holds) continue;
-      TellParts(alternative.parts);
-      return;
-    }
-  }
-
-  void TellEach(const Grammar::Part& part) {
-    const size_t size = bound_.size();
-    std::vector<Bindings> matches;
-    ForEachMatch(part.condition, 0, [&] {
-      matches.push_back(bound_);
-      return !IsTooMuch();
-    });
-    bound_.resize(size);
-    const bool is_list = part.kind == Grammar::Part::kList;
-    if (is_list && matches.empty()) TellRule(grammar_.empty_);
-    for (size_t i = 0; i < matches.size(); ++i) {
-      if (is_list && i > 0) {
-        TellRule(i + 1 == matches.size() ? grammar_.last_separator_ : grammar_.separator_);
-      }
-      bound_.swap(matches[i]);
-      TellParts(part.item);
-      bound_.swap(matches[i]);
-    }
-  }
-
-  // Calls `found` with the variables bound for every match, in the order of the facts; false when
-  // it did, and stopped the search.
-  template <typename Found>
-  bool ForEachMatch(const Grammar::Condition& condition, size_t next, const Found& found) {
-    if (condition.never) return true;
-    if (next == condition.atoms.size()) return found();
-    const Grammar::Atom& atom = condition.atoms[next];
-    const Relation& relation =
-        atom.denied ? telling_.world.Denied(atom.predicate) : telling_.world[atom.predicate];
-    const Entity first = EntityOf(atom.variables[0]);
-    const absl::Span<const Fact> facts = first == kNobody ? relation.all() : relation.Of(first);
-    const size_t size = bound_.size();
-    for (const Fact& fact : facts) {
-      if (++work_ > kMostWork) return false;
-      if (Bind(atom.variables[0], fact.a) &&
-          (atom.variables.size() < 2 || Bind(atom.variables[1], fact.b)) &&
-          !ForEachMatch(condition, next + 1, found)) {
-        return false;
-      }
-      bound_.resize(size);
-    }
-    return true;
-  }
-
-  Entity EntityOf(uint8_t variable) const {
-    for (const Bound& bound : bound_) {
-      if (bound.variable == variable) return bound.entity;
-    }
-    return kNobody;
-  }
-
-  // Different variables are different things.
-  bool Bind(uint8_t variable, Entity entity) {
-    const Entity known = EntityOf(variable);
-    if (known != kNobody) return known == entity;
-    for (const Bound& bound : bound_) {
-      if (bound.entity == entity) return false;
-    }
-    bound_.push_back({variable, entity});
-    return true;
-  }
-
-  const Grammar& grammar_;
-  const Telling& telling_;
-  Bindings bound_;
-  std::string text_;
-  int work_ = 0;
-};
-
-std::string Grammar::Command(Verb verb, const Arguments& arguments, const Telling& telling) const {
-  const int i = static_cast<int>(verb);
-  return GrammarTeller(*this, telling).Tell(commands_[i], parameters_[i], arguments);
-}
-
-std::string Grammar::Feedback(Verb verb, const Arguments& arguments, const Telling& telling) const {
-  const int i = static_cast<int>(verb);
-  return GrammarTeller(*this, telling).Tell(feedback_[i], parameters_[i], arguments);
-}
-
-std::string Grammar::Intro(const Telling& telling) const {
-  return GrammarTeller(*this, telling).Tell(intro_, {}, {});
 }
 
 }  // namespace sojourn::envs::alfworld
