@@ -3,10 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
 #include "cli/command.h"
-#include "cli/progress.h"
-#include "cli/tables.h"
 #include "envs/environment.h"
 
 namespace sojourn::cli {
@@ -32,26 +29,20 @@ nlohmann::json ToJson(const Reports& reports) {
 }
 
 void Print(const Reports& reports, const std::string& directory) {
-  std::vector<std::vector<std::string>> rows = {{"environment", "count", "found"}};
-  std::string gains, faults, nothing;
+  bool found_any = false;
   for (const auto& [name, report] : reports) {
+    std::printf("%s\n", name.c_str());
     for (const envs::DataReport::Found& found : report.found) {
-      rows.push_back({name, absl::StrCat(found.count), found.what});
-      if (found.count > 0) absl::StrAppend(&gains, "  ", name, ": ", found.gain, "\n");
+      std::printf("  %9lld %s: %s\n", static_cast<long long>(found.count), found.what.c_str(),
+                  found.gain.c_str());
+      found_any = true;
     }
-    for (const std::string& fault : report.faults)
-      absl::StrAppend(&faults, "  ", name, ": ", fault, "\n");
-    if (report.found.empty() && report.faults.empty())
-      absl::StrAppend(&nothing, nothing.empty() ? "" : ", ", name);
+    for (const std::string& fault : report.faults) std::printf("      fault %s\n", fault.c_str());
+    if (report.found.empty() && report.faults.empty()) std::printf("          nothing for it\n");
   }
-  if (rows.size() > 1) std::printf("%s", Table(rows, IsTerminal(stdout)).c_str());
-  if (!gains.empty()) {
-    std::printf("\nWith --option data=%s (in job files: options: {data: %s})\n%s",
-                directory.c_str(), directory.c_str(), gains.c_str());
-  }
-  if (!nothing.empty())
-    std::printf("%snothing for: %s\n", rows.size() > 1 ? "\n" : "", nothing.c_str());
-  if (!faults.empty()) std::printf("\nfaults; all else can be used\n%s", faults.c_str());
+  if (!found_any) return;
+  std::printf("To use it: --option data=%s; in job files, options: {data: %s}\n", directory.c_str(),
+              directory.c_str());
 }
 
 int Check(const Arguments& a) {
