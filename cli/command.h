@@ -21,6 +21,7 @@ void AddHouseholds(CLI::App& app, Action& action);   // households.cc
 void AddData(CLI::App& app, Action& action);         // data.cc
 void AddDifficulty(CLI::App& app, Action& action);   // difficulty.cc
 void AddIndex(CLI::App& app, Action& action);        // index.cc
+void AddServeEnvs(CLI::App& app, Action& action);    // serve_envs.cc
 void AddSft(CLI::App& app, Action& action);          // sft.cc
 void AddPrograms(CLI::App& app, Action& action);     // programs.cc: serve-model, export
 

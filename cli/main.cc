@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   sojourn::cli::AddDifficulty(app, action);
   sojourn::cli::AddData(app, action);
   sojourn::cli::AddIndex(app, action);
+  sojourn::cli::AddServeEnvs(app, action);
   sojourn::cli::AddSft(app, action);
   sojourn::cli::AddPrograms(app, action);
   try {

@@ -277,7 +277,6 @@ class BabyAIServer : public AgentGymServer {
                                        FrameAsBase64Png(environment->game.grid())))};
   }
 
-  int64_t created_ = 0;
   std::map<std::string, Environment> environments_;  // by id
 };
 
@@ -350,7 +349,6 @@ class SearchQAServer : public AgentGymServer {
   }
 
   const std::shared_ptr<const searchqa::Library> library_;
-  int64_t created_ = 0;
   std::map<std::string, searchqa::Game> games_;  // by env_idx
 };
 
@@ -452,7 +450,6 @@ class TextCraftServer : public AgentGymServer {
   }
 
   const std::shared_ptr<const textcraft::RecipeBook> book_;
-  int64_t created_ = 0;
   std::map<std::string, Environment> environments_;  // by id
 };
 

@@ -26,6 +26,7 @@
 #ifndef SOJOURN_ENVS_SERVE_AGENTGYM_H_
 #define SOJOURN_ENVS_SERVE_AGENTGYM_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -58,11 +59,16 @@ class AgentGymServer {
   // request is what it is answered.
   Response Handle(std::string_view method, std::string_view target, std::string_view body);
 
+  // The number of the next environment that is created; 0 after the start.
+  void CountFrom(int64_t id) { created_ = id; }
+
  protected:
   using Handler = std::function<Response(const Arguments&)>;
   AgentGymServer() = default;
   void AddGet(std::string path, std::vector<Parameter> query, Handler handler);
   void AddPost(std::string path, std::vector<Parameter> body, Handler handler);
+
+  int64_t created_ = 0;
 
  private:
   struct Route {

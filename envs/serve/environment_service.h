@@ -1,0 +1,33 @@
+// The gRPC contract (proto/sojourn/v1/environment.proto) of a set of environments.
+#ifndef SOJOURN_ENVS_SERVE_ENVIRONMENT_SERVICE_H_
+#define SOJOURN_ENVS_SERVE_ENVIRONMENT_SERVICE_H_
+
+#include <map>
+#include <string>
+
+#include "envs/environment.h"
+#include "envs/serve/seats.h"
+#include "sojourn/v1/environment.grpc.pb.h"
+
+namespace sojourn::envs::serve {
+
+class EnvironmentService : public v1::EnvironmentService::CallbackService {
+ public:
+  // By name. All must outlive the service.
+  EnvironmentService(const std::map<std::string, const Environment*>& environments, Seats& seats)
+      : environments_(environments), seats_(seats) {}
+
+  grpc::ServerUnaryReactor* ListEnvironments(grpc::CallbackServerContext* context,
+                                             const v1::ListEnvironmentsRequest* request,
+                                             v1::EnvironmentList* list) override;
+  grpc::ServerBidiReactor<v1::EnvironmentRequest, v1::EnvironmentResponse>* Play(
+      grpc::CallbackServerContext* context) override;
+
+ private:
+  const std::map<std::string, const Environment*> environments_;
+  Seats& seats_;
+};
+
+}  // namespace sojourn::envs::serve
+
+#endif  // SOJOURN_ENVS_SERVE_ENVIRONMENT_SERVICE_H_
