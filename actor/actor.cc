@@ -53,6 +53,7 @@ Actor::Actor(ActorOptions options, ActorMetrics& metrics)
 }
 
 Actor::~Actor() {
+  rollout_.reset();  // its threads wake this
   session_.reset();
   sender_.reset();
   receiver_.reset();
@@ -128,6 +129,8 @@ void Actor::WaitForEvents(absl::Duration longest) {
   const char* for_whom = "assignments";
   if (!session_->waiting_for().first.empty()) {
     for_whom = "coordinator";
+  } else if (rollout_ != nullptr && rollout_->waiting_for_environments() > 0) {
+    for_whom = "environments";
   } else if (rollout_ != nullptr && rollout_->queued_groups() > 0) {
     for_whom = "weights";
   } else if (sender_->full()) {
@@ -215,6 +218,7 @@ void Actor::OnWelcome(const v1::ActorWelcome& welcome) {
       sink.failed = [this](const v1::Assignment& assignment, const absl::Status& status) {
         OnFailed(assignment, status);
       };
+      sink.wake = [this] { Wake(); };
       rollout_ = std::make_unique<Rollout>(**setup_, options_.slots, metrics_, std::move(sink));
       spdlog::info("plays job {}", job_id_);
     } else if (!job_id_.empty()) {

@@ -72,6 +72,23 @@ void ActorMetrics::CountEngine(const policy::EngineStats& before, const policy::
   shared_prompt_tokens_.Increment(now.shared_prompt_tokens - before.shared_prompt_tokens);
 }
 
+void ActorMetrics::CountEnvironmentError(const std::string& environment,
+                                         const absl::Status& status) {
+  metrics_
+      .Counter("sojourn_actor_environment_errors_total",
+               "Resets and steps that failed in an environment that blocks",
+               {{"environment", environment}, {"error", absl::StatusCodeToString(status.code())}})
+      .Increment();
+}
+
+void ActorMetrics::CountFailedEpisode(const std::string& environment) {
+  metrics_
+      .Counter("sojourn_actor_failed_episodes_total",
+               "Episodes given up because their environment failed again and again",
+               {{"environment", environment}})
+      .Increment();
+}
+
 void ActorMetrics::CountWait(const std::string& for_whom, absl::Duration wait) {
   metrics_
       .Counter("sojourn_actor_waiting_seconds_total",

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/metrics.h"
 #include "policy/engine.h"
@@ -23,6 +24,8 @@ class ActorMetrics {
   void CountEpisode(const std::string& environment, int32_t difficulty,
                     const EpisodeCounts& counts);
   void CountEngine(const policy::EngineStats& before, const policy::EngineStats& now);
+  void CountEnvironmentError(const std::string& environment, const absl::Status& status);
+  void CountFailedEpisode(const std::string& environment);
   void CountWait(const std::string& for_whom,
                  absl::Duration wait);  // "assignments", "weights", ...
 

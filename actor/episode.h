@@ -40,6 +40,11 @@ class Episode {
   absl::Status Start(const envs::TaskId& task, std::string_view instructions,
                      std::string_view acceptance, const Episode* same_task = nullptr);
 
+  // Start in two parts, for environments that block: the first may be called on any thread.
+  void Reset(const envs::TaskId& task);
+  absl::Status Started(std::string_view instructions, std::string_view acceptance,
+                       const Episode* same_task = nullptr);
+
   // What the policy reads next: at first the conversation's beginning, then the latest observation.
   const std::vector<int32_t>& prompt() const { return prompt_; }
   const std::vector<policy::Message>& messages() const { return messages_; }  // the same
@@ -48,8 +53,20 @@ class Episode {
   // is part of the game, not an error.
   absl::Status TakeResponse(const policy::Response& response);
 
+  // TakeResponse in parts: takes the answer; plays the action in it, on any thread; takes the turn.
+  void Read(const policy::Response& response);
+  bool has_action() const { return action_.ok(); }  // else there is nothing to Play
+  void Play();
+  absl::Status Played();
+
   // Instead: there is no room for an answer; the episode is over.
   void Truncate() { done_ = truncated_ = true; }
+
+  // The environment failed for good: the episode is over, and tells so.
+  void Fail(const absl::Status& status);
+  // What Reset or Play met, before Started or Played.
+  const absl::Status& environment_status() const { return turn_.status(); }
+  void Cancel() { instance_->Cancel(); }  // Reset and Play return soon
 
   // Plays one of the valid actions, each equally likely.
   absl::Status TakeRandomAction(RandomKey key);
@@ -74,11 +91,17 @@ class Episode {
   std::unique_ptr<envs::Instance> ReleaseInstance() { return std::move(instance_); }
 
  private:
-  absl::Status Act(const std::string& response, absl::StatusOr<std::string> action, bool stopped);
+  void Act(std::string response, absl::StatusOr<std::string> action, bool stopped);
 
   std::unique_ptr<envs::Instance> instance_;
   const policy::ChatFormat* chat_;
   const EpisodeOptions options_;
+
+  // The turn that is being played.
+  std::string response_;
+  absl::StatusOr<std::string> action_ = std::string();
+  bool stopped_ = false;
+  absl::StatusOr<envs::Turn> turn_ = envs::Turn();
 
   std::vector<int32_t> prompt_;
   std::vector<policy::Message> messages_;
@@ -92,6 +115,7 @@ class Episode {
   double environment_reward_ = 0, environment_seconds_ = 0, progress_ = 0;
   uint32_t generated_tokens_ = 0, invalid_actions_ = 0, repeated_failures_ = 0;
   bool done_ = false, success_ = false, truncated_ = false;
+  std::string error_;
 };
 
 }  // namespace sojourn::actor

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/logging.h"
+#include "common/retry.h"
 
 namespace sojourn::actor {
 namespace {
@@ -12,19 +14,46 @@ double Now() { return absl::GetCurrentTimeNanos() * 1e-9; }
 
 bool IsRandom(const v1::Assignment& assignment) { return assignment.mode() == v1::RANDOM_VALID; }
 
+constexpr int kMostBlockingThreads = 256;
+
+// The pause before an episode is started again for the nth time, the first is 0.
+absl::Duration PauseBefore(int retry) {
+  return std::min(absl::Milliseconds(250) * (1 << std::min(retry, 10)), absl::Seconds(15));
+}
+
+// The environment's fault of the moment, and not the assignment's for ever.
+bool MayPass(const absl::Status& status) {
+  return IsTransient(status) || absl::IsDataLoss(status) || absl::IsCancelled(status) ||
+         absl::IsInternal(status) || absl::IsUnknown(status);
+}
+
 }  // namespace
 
 struct Rollout::Group {
+  struct Member {
+    std::unique_ptr<Episode> episode;
+    EpisodeOptions options;
+    int64_t id = -1;        // the engine's; -1: it does not hold the episode
+    int retries = 0;
+    bool starting = false;  // counted in starting_
+    bool waiting = false;   // counted in waiting_: a call of the environment is under way, or due
+    double counted_seconds = 0;
+  };
   v1::Assignment assignment;
-  std::vector<Episode> episodes;  // by member
-  std::vector<int64_t> ids;       // the engine's, by member; -1: closed
-  size_t left = 0;                // members not finished
+  envs::TaskId task;
+  std::shared_ptr<const envs::Environment> environment;
+  std::vector<Member> members;
+  size_t left = 0;      // members not finished
+  bool opened = false;  // the members of the beginning were given to the engine
 };
 
 Rollout::Rollout(const JobSetup& setup, int slots, ActorMetrics& metrics, Sink sink)
     : setup_(setup), slots_(slots), metrics_(metrics), sink_(std::move(sink)) {}
 
-Rollout::~Rollout() = default;
+Rollout::~Rollout() {
+  while (!groups_.empty()) Forget(groups_.begin()->first);
+  pool_.reset();
+}
 
 policy::EngineOptions Rollout::engine_options() const {
   policy::EngineOptions options;
@@ -58,7 +87,7 @@ void Rollout::Drop(uint32_t arm) {
 }
 
 std::optional<PolicyName> Rollout::MissingPolicy() const {
-  if (queue_.empty() || !live_.empty()) return std::nullopt;
+  if (queue_.empty() || !groups_.empty()) return std::nullopt;
   const PolicyName& next = queue_.begin()->first;
   if (engine_ != nullptr && engine_policy_ == next) return std::nullopt;
   return next;
@@ -129,7 +158,7 @@ void Rollout::CountEnvironmentTime(const Episode& episode, double before) {
   metrics_.environment_seconds.Increment(std::max(0.0, episode.environment_seconds() - before));
 }
 
-absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignment assignment) {
+absl::StatusOr<std::shared_ptr<Rollout::Group>> Rollout::MakeGroup(v1::Assignment assignment) {
   const auto environment = setup_.FindEnvironment(assignment.environment(), assignment.variant());
   if (!environment.ok()) return environment.status();
   const absl::StatusOr<envs::Split> split = envs::ParseSplit(assignment.split());
@@ -144,66 +173,100 @@ absl::StatusOr<std::unique_ptr<Rollout::Group>> Rollout::StartGroup(v1::Assignme
   }
   if (assignment.max_turns() == 0) return absl::InvalidArgumentError("max_turns is 0");
   const v1::JobConfig& config = setup_.config();
-  const envs::Spec& spec = (*environment)->spec();
-  const bool instructions = config.policy().instructions();
-  auto group = std::make_unique<Group>();
+  auto group = std::make_shared<Group>();
   for (uint32_t member = 0; member < assignment.episodes(); ++member) {
-    EpisodeOptions options;
+    Group::Member& made = group->members.emplace_back();
+    EpisodeOptions& options = made.options;
     options.max_turns = assignment.max_turns();
     options.max_context_tokens = config.policy().max_context_tokens();
     options.invalid_action_reward = config.rollout().invalid_action_reward();
     options.transcript = assignment.want_transcript() && member == 0;
     options.messages = setup_.as_messages() && !IsRandom(assignment);
-    options.read_action = spec.read_action;
-    Episode& episode = group->episodes.emplace_back(
-        TakeInstance(assignment, **environment),
-        IsRandom(assignment) ? nullptr : setup_.chat_or_null(), options);
-    const absl::Status status =
-        episode.Start({*split, assignment.difficulty(), assignment.task_index()},
-                      instructions ? spec.instructions : "", instructions ? spec.acceptance : "",
-                      member > 0 ? &group->episodes[0] : nullptr);
-    CountEnvironmentTime(episode, 0);
-    if (!status.ok()) return status;
+    options.read_action = (*environment)->spec().read_action;
+    made.episode = std::make_unique<Episode>(TakeInstance(assignment, **environment),
+                                             IsRandom(assignment) ? nullptr : setup_.chat_or_null(),
+                                             options);
   }
-  group->left = group->episodes.size();
-  group->ids.assign(group->episodes.size(), -1);
+  group->left = group->members.size();
+  group->task = {*split, assignment.difficulty(), assignment.task_index()};
+  group->environment = *environment;
   group->assignment = std::move(assignment);
   return group;
 }
 
+absl::Status Rollout::StartEpisodes(Group& group) {
+  const envs::Spec& spec = group.environment->spec();
+  const bool instructions = setup_.config().policy().instructions();
+  for (Group::Member& member : group.members) {
+    const absl::Status status = member.episode->Start(
+        group.task, instructions ? spec.instructions : "", instructions ? spec.acceptance : "",
+        &member != &group.members[0] ? group.members[0].episode.get() : nullptr);
+    CountEnvironmentTime(*member.episode, 0);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 void Rollout::PlayRandomly(v1::Assignment assignment) {
-  absl::StatusOr<std::unique_ptr<Group>> group = StartGroup(assignment);
-  if (!group.ok()) return Fail(assignment, group.status());
+  const absl::StatusOr<std::shared_ptr<Group>> made = MakeGroup(assignment);
+  if (!made.ok()) return Fail(assignment, made.status());
+  Group& group = **made;
+  if (group.environment->spec().blocking) {
+    groups_[&group] = *made;
+    for (uint32_t member = 0; member < group.members.size(); ++member) Submit(&group, member);
+    return;
+  }
+  absl::Status status = StartEpisodes(group);
   const RandomKey key(assignment.random_key());
-  for (uint32_t member = 0; member < assignment.episodes(); ++member) {
-    Episode& episode = (*group)->episodes[member];
+  for (uint32_t member = 0; member < group.members.size() && status.ok(); ++member) {
+    Episode& episode = *group.members[member].episode;
     const double before = episode.environment_seconds();
-    while (!episode.done()) {
-      const absl::Status status = episode.TakeRandomAction(key.With(member).With(episode.turns()));
-      if (!status.ok()) return Fail(assignment, status);
+    while (!episode.done() && status.ok()) {
+      status = episode.TakeRandomAction(key.With(member).With(episode.turns()));
     }
     CountEnvironmentTime(episode, before);
   }
-  for (uint32_t member = 0; member < assignment.episodes(); ++member) HandOut(**group, member);
+  if (!status.ok()) return Fail(assignment, status);
+  for (uint32_t member = 0; member < group.members.size(); ++member) HandOut(group, member);
 }
 
 // A failed assignment is handed to the sink; only the engine's errors are returned.
 absl::Status Rollout::OpenGroup(v1::Assignment assignment) {
-  absl::StatusOr<std::unique_ptr<Group>> started = StartGroup(assignment);
-  if (!started.ok()) {
-    Fail(assignment, started.status());
+  const absl::StatusOr<std::shared_ptr<Group>> made = MakeGroup(assignment);
+  if (!made.ok()) {
+    Fail(assignment, made.status());
     return absl::OkStatus();
   }
-  Group* group = started->get();
-  const absl::StatusOr<std::vector<int64_t>> ids =
-      engine_->OpenGroup(group->episodes[0].prompt(), static_cast<int>(group->episodes.size()));
-  groups_[group] = *std::move(started);
+  Group* const group = made->get();
+  std::vector<uint32_t> members(group->members.size());
+  for (uint32_t member = 0; member < members.size(); ++member) members[member] = member;
+  if (group->environment->spec().blocking) {
+    groups_[group] = *made;
+    for (const uint32_t member : members) Submit(group, member);
+    return absl::OkStatus();
+  }
+  if (const absl::Status status = StartEpisodes(*group); !status.ok()) {
+    Fail(assignment, status);
+    return absl::OkStatus();
+  }
+  groups_[group] = *made;
+  group->opened = true;
+  return Open(group, members);
+}
+
+absl::Status Rollout::Open(Group* group, const std::vector<uint32_t>& members) {
+  if (members.empty()) return absl::OkStatus();
+  const absl::StatusOr<std::vector<int64_t>> ids = engine_->OpenGroup(
+      group->members[members[0]].episode->prompt(), static_cast<int>(members.size()));
   if (!ids.ok()) return Refused(group, ids.status());
-  group->ids = *ids;
-  for (uint32_t member = 0; member < group->ids.size(); ++member)
-    live_[group->ids[member]] = {group, member};
-  for (uint32_t member = 0; member < group->ids.size(); ++member) {
-    const absl::Status status = Respond(group->ids[member], {group, member});
+  for (size_t i = 0; i < members.size(); ++i) {
+    Group::Member& member = group->members[members[i]];
+    starting_ -= std::exchange(member.starting, false);
+    member.id = (*ids)[i];
+    live_[member.id] = {group, members[i]};
+  }
+  for (size_t i = 0; i < members.size(); ++i) {
+    const absl::Status status = Respond((*ids)[i], {group, members[i]});
     if (!status.ok()) return Refused(group, status);
   }
   return absl::OkStatus();
@@ -219,7 +282,7 @@ absl::Status Rollout::Refused(Group* group, const absl::Status& status) {
 absl::Status Rollout::Respond(int64_t id, const Seat& seat) {
   const v1::Assignment& assignment = seat.group->assignment;
   const v1::Rollout& rollout = setup_.config().rollout();
-  const Episode& episode = seat.group->episodes[seat.member];
+  const Episode& episode = *seat.group->members[seat.member].episode;
   policy::ResponseRequest request;
   if (episode.turns() > 0) request.prompt = episode.prompt();  // the first one was opened with
   request.messages = episode.messages();
@@ -234,6 +297,201 @@ absl::Status Rollout::Respond(int64_t id, const Seat& seat) {
   return engine_->Respond(id, std::move(request));
 }
 
+// ---- environments that block ---------------------------------------------------------------------
+
+void Rollout::Submit(Group* group, uint32_t index) {
+  if (pool_ == nullptr) {
+    pool_ = std::make_unique<BlockingPool>(
+        std::min(slots_ + setup_.largest_group(), kMostBlockingThreads));
+  }
+  Group::Member& member = group->members[index];
+  waiting_ += !std::exchange(member.waiting, true);
+  Call call{groups_.at(group), index};
+  Episode* const episode = member.episode.get();
+  std::function<absl::Status()> work;
+  if (IsRandom(group->assignment)) {
+    starting_ += !std::exchange(member.starting, true);
+    const RandomKey key = RandomKey(group->assignment.random_key()).With(index);
+    work = [episode, task = group->task, key] {
+      episode->Reset(task);
+      absl::Status status = episode->Started("", "");
+      while (status.ok() && !episode->done()) {
+        status = episode->TakeRandomAction(key.With(episode->turns()));
+      }
+      return status;
+    };
+  } else if (member.id < 0) {
+    starting_ += !std::exchange(member.starting, true);
+    work = [episode, task = group->task] {
+      episode->Reset(task);
+      return episode->environment_status();
+    };
+  } else {
+    work = [episode] {
+      episode->Play();
+      return episode->environment_status();
+    };
+  }
+  pool_->Run([ends = ends_, wake = sink_.wake, call = std::move(call), work = std::move(work)] {
+    Call end = call;
+    end.status = work();
+    {
+      std::lock_guard lock(ends->mutex);
+      ends->calls.push_back(std::move(end));
+    }
+    wake();
+  });
+}
+
+// Takes what environments have answered, and begins what is due; false when there was nothing.
+absl::StatusOr<bool> Rollout::TakeCalls() {
+  std::vector<Call> calls;
+  {
+    std::lock_guard lock(ends_->mutex);
+    calls.swap(ends_->calls);
+  }
+  for (Call& call : calls) {
+    const absl::Status status = TakeCall(std::move(call));
+    if (!status.ok()) return status;
+  }
+  const absl::Time now = absl::Now();
+  std::vector<Call> due;
+  std::erase_if(delayed_, [&](Call& call) {
+    if (call.due > now) return false;
+    due.push_back(std::move(call));
+    return true;
+  });
+  for (const Call& call : due) {
+    if (groups_.contains(call.group.get())) Submit(call.group.get(), call.member);
+  }
+  return !calls.empty() || !due.empty();
+}
+
+absl::Status Rollout::TakeCall(Call call) {
+  Group* const group = call.group.get();
+  if (!groups_.contains(group)) return absl::OkStatus();  // it was given up meanwhile
+  Group::Member& member = group->members[call.member];
+  waiting_ -= std::exchange(member.waiting, false);
+  CountEnvironmentTime(*member.episode, std::exchange(member.counted_seconds,
+                                                      member.episode->environment_seconds()));
+  if (!call.status.ok()) return TryAgain(group, call.member, call.status);
+  if (IsRandom(group->assignment)) {
+    Finish(group, call.member);
+    return absl::OkStatus();
+  }
+  if (member.id >= 0) return TakeTurn(group, call.member);
+
+  const envs::Spec& spec = group->environment->spec();
+  const bool instructions = setup_.config().policy().instructions();
+  const absl::Status status = member.episode->Started(instructions ? spec.instructions : "",
+                                                      instructions ? spec.acceptance : "");
+  if (!status.ok()) {
+    Fail(group->assignment, status);
+    Forget(group);
+    return absl::OkStatus();
+  }
+  if (member.episode->done()) {
+    const auto held = call.group;
+    Finish(group, call.member);
+    return group->opened || !groups_.contains(group) ? absl::OkStatus() : OpenWhenAllStarted(group);
+  }
+  if (group->opened) return Open(group, {call.member});
+  return OpenWhenAllStarted(group);
+}
+
+// So that the prompt of a group is read once.
+absl::Status Rollout::OpenWhenAllStarted(Group* group) {
+  std::vector<uint32_t> started;
+  for (uint32_t i = 0; i < group->members.size(); ++i) {
+    const Group::Member& member = group->members[i];
+    if (member.waiting) return absl::OkStatus();
+    if (!member.episode->done()) started.push_back(i);
+  }
+  group->opened = true;
+  // Remote environments may tell each member something else; the engine shares one prompt.
+  std::vector<uint32_t> alike, others;
+  for (const uint32_t i : started) {
+    const bool same =
+        group->members[i].episode->prompt() == group->members[started[0]].episode->prompt();
+    (same ? alike : others).push_back(i);
+  }
+  absl::Status status = Open(group, alike);
+  for (size_t i = 0; i < others.size() && status.ok() && groups_.contains(group); ++i) {
+    status = Open(group, {others[i]});
+  }
+  return status;
+}
+
+absl::Status Rollout::TryAgain(Group* group, uint32_t index, const absl::Status& status) {
+  if (!MayPass(status)) {
+    Fail(group->assignment, status);
+    Forget(group);
+    return absl::OkStatus();
+  }
+  const v1::Assignment& assignment = group->assignment;
+  Group::Member& member = group->members[index];
+  metrics_.CountEnvironmentError(assignment.environment(), status);
+  const bool last = member.retries >= group->environment->spec().retries;
+  spdlog::warn("group {}, member {}: {}, {}, difficulty {}, task {}: {}; {}",
+               assignment.name().group(), index, assignment.environment(), assignment.split(),
+               assignment.difficulty(), assignment.task_index(), status.ToString(),
+               last ? "the episode is given up" : "the episode starts again");
+  if (last) {
+    metrics_.CountFailedEpisode(assignment.environment());
+    member.episode->Fail(status);
+    const std::shared_ptr<Group> held = groups_.at(group);
+    Finish(group, index);
+    return group->opened || IsRandom(assignment) || !groups_.contains(group)
+               ? absl::OkStatus()
+               : OpenWhenAllStarted(group);
+  }
+  if (member.id >= 0) {
+    engine_->Close(member.id);
+    live_.erase(member.id);
+    member.id = -1;
+  }
+  starting_ += !std::exchange(member.starting, true);
+  waiting_ += !std::exchange(member.waiting, true);
+  member.episode = std::make_unique<Episode>(
+      member.episode->ReleaseInstance(), IsRandom(assignment) ? nullptr : setup_.chat_or_null(),
+      member.options);
+  member.counted_seconds = 0;
+  delayed_.push_back(
+      {groups_.at(group), index, absl::Now() + PauseBefore(member.retries++), absl::OkStatus()});
+  return absl::OkStatus();
+}
+
+// ---- turns ---------------------------------------------------------------------------------------
+
+absl::Status Rollout::TakeTurn(Group* group, uint32_t index) {
+  Group::Member& member = group->members[index];
+  const absl::Status status = member.episode->Played();
+  if (!status.ok()) {
+    Fail(group->assignment, status);
+    Forget(group);
+    return absl::OkStatus();
+  }
+  if (member.episode->done()) {
+    Finish(group, index);
+    return absl::OkStatus();
+  }
+  const absl::Status asked = Respond(member.id, {group, index});
+  return asked.ok() ? asked : Refused(group, asked);
+}
+
+// Hands an episode that is over out; with its last one the group is gone.
+void Rollout::Finish(Group* group, uint32_t index) {
+  Group::Member& member = group->members[index];
+  starting_ -= std::exchange(member.starting, false);
+  if (member.id >= 0) {
+    engine_->Close(member.id);
+    live_.erase(member.id);
+    member.id = -1;
+  }
+  HandOut(*group, index);
+  if (--group->left == 0) groups_.erase(group);
+}
+
 absl::StatusOr<bool> Rollout::Step() {
   const double start = Now();
   double model = 0;
@@ -242,14 +500,13 @@ absl::StatusOr<bool> Rollout::Step() {
     metrics_.model_seconds.Increment(model);
     const double environment = metrics_.environment_seconds.Value() - environment_before;
     metrics_.other_seconds.Increment(std::max(0.0, Now() - start - model - environment));
-    metrics_.live_episodes.Set(live_.size());
+    metrics_.live_episodes.Set(live_episodes());
     metrics_.queued_groups.Set(queued_groups());
   };
   const auto give_up = [&](const absl::Status& status) {
     std::vector<v1::Assignment> again;
     for (const auto& [group, owned] : groups_) again.push_back(group->assignment);
-    groups_.clear();
-    live_.clear();
+    while (!groups_.empty()) Forget(groups_.begin()->first);
     engine_.reset();
     for (v1::Assignment& assignment : again) Add(std::move(assignment));
     account();
@@ -263,14 +520,16 @@ absl::StatusOr<bool> Rollout::Step() {
     account();
     return true;
   }
-  bool opened = false;
+  const absl::StatusOr<bool> took = TakeCalls();
+  if (!took.ok()) return give_up(took.status());
+  bool opened = *took;
   while (engine_ != nullptr && !queue_.empty() && queue_.begin()->first == engine_policy_ &&
-         live_.size() < static_cast<size_t>(slots_)) {
+         live_episodes() < static_cast<size_t>(slots_)) {
     const absl::Status status = OpenGroup(PopNext());
     if (!status.ok()) return give_up(status);
     opened = true;
   }
-  if (live_.empty()) {
+  if (live_.empty() || engine_->idle()) {  // or all wait for their environments
     account();
     return opened;
   }
@@ -286,29 +545,25 @@ absl::StatusOr<bool> Rollout::Step() {
     if (found == live_.end())
       continue;  // its group failed on account of another member, just before
     const Seat seat = found->second;
-    Episode& episode = seat.group->episodes[seat.member];
-    const double before = episode.environment_seconds();
+    Episode& episode = *seat.group->members[seat.member].episode;
     absl::Status status = response.status;
     if (status.ok()) {
-      status = episode.TakeResponse(response);
+      episode.Read(response);
+      if (episode.has_action() && seat.group->environment->spec().blocking) {
+        Submit(seat.group, seat.member);
+        continue;
+      }
+      const double before = episode.environment_seconds();
+      if (episode.has_action()) episode.Play();
+      CountEnvironmentTime(episode, before);
+      status = TakeTurn(seat.group, seat.member);
+      if (!status.ok()) return give_up(status);
     } else if (absl::IsOutOfRange(status) && episode.turns() > 0) {
       episode.Truncate();
-      status = absl::OkStatus();
-    }
-    CountEnvironmentTime(episode, before);
-    if (!status.ok()) {
+      Finish(seat.group, seat.member);
+    } else {
       Fail(seat.group->assignment, status);
       Forget(seat.group);
-    } else if (!episode.done()) {
-      status = Respond(response.episode, seat);
-      if (!status.ok()) status = Refused(seat.group, status);
-      if (!status.ok()) return give_up(status);
-    } else {
-      engine_->Close(response.episode);
-      live_.erase(found);
-      seat.group->ids[seat.member] = -1;
-      HandOut(*seat.group, seat.member);
-      if (--seat.group->left == 0) groups_.erase(seat.group);
     }
   }
   account();
@@ -317,7 +572,7 @@ absl::StatusOr<bool> Rollout::Step() {
 
 void Rollout::HandOut(Group& group, uint32_t member) {
   const v1::Assignment& assignment = group.assignment;
-  Episode& episode = group.episodes[member];
+  Episode& episode = *group.members[member].episode;
   metrics_.CountEpisode(assignment.environment(), assignment.difficulty(),
                         {.turns = episode.turns(),
                          .tokens = episode.generated_tokens(),
@@ -357,10 +612,13 @@ void Rollout::Fail(const v1::Assignment& assignment, const absl::Status& status)
 }
 
 void Rollout::Forget(Group* group) {
-  for (const int64_t id : group->ids) {
-    if (id < 0) continue;
-    engine_->Close(id);
-    live_.erase(id);
+  for (Group::Member& member : group->members) {
+    if (member.waiting) member.episode->Cancel();
+    waiting_ -= std::exchange(member.waiting, false);
+    starting_ -= std::exchange(member.starting, false);
+    if (member.id < 0) continue;
+    engine_->Close(member.id);
+    live_.erase(member.id);
   }
   groups_.erase(group);
 }

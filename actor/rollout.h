@@ -10,13 +10,16 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "actor/actor_metrics.h"
+#include "actor/blocking_pool.h"
 #include "actor/episode.h"
 #include "actor/job_setup.h"
 #include "policy/engine.h"
@@ -34,12 +37,18 @@ struct PolicyName {
 // Invariant: an engine plays one policy, and a group is played with the policy that its assignment
 // names. Groups of the lowest (arm, version) go first; the engine changes when none of another one
 // is live. Not thread-safe.
+//
+// Environments that block are played on threads of their own, while the engine serves the others.
+// One that fails costs its episode a new start, after a pause; after Spec::retries of them the
+// episode ends with the error, and the group goes on.
 class Rollout {
  public:
   struct Sink {
     std::function<void(uint32_t learner_rank, v1::Trajectory)> trajectory;   // training
     std::function<void(v1::EpisodeResult)> result;                           // evaluation
     std::function<void(const v1::Assignment&, const absl::Status&)> failed;  // can never be played
+    // From any thread: an environment that blocked has answered, Step has something to do.
+    std::function<void()> wake = [] {};
   };
 
   // References must outlive the rollout.
@@ -71,7 +80,8 @@ class Rollout {
   // up with its episodes, whose groups start again.
   absl::StatusOr<bool> Step();
 
-  size_t live_episodes() const { return live_.size(); }
+  size_t live_episodes() const { return live_.size() + starting_; }
+  size_t waiting_for_environments() const { return waiting_; }
   size_t queued_episodes() const;
   size_t queued_groups() const;
 
@@ -81,9 +91,30 @@ class Rollout {
     Group* group;
     uint32_t member;
   };
+  // A call of an environment that blocks: its end, or when it is due.
+  struct Call {
+    std::shared_ptr<Group> group;  // alive as long as the call
+    uint32_t member = 0;
+    absl::Time due = absl::InfinitePast();
+    absl::Status status;  // what cannot be tried again
+  };
+  struct Ends {  // of calls, from the pool's threads
+    std::mutex mutex;
+    std::vector<Call> calls;
+  };
 
   v1::Assignment PopNext();  // of the lowest policy; the queue must not be empty
-  absl::StatusOr<std::unique_ptr<Group>> StartGroup(v1::Assignment assignment);
+  absl::StatusOr<std::shared_ptr<Group>> MakeGroup(v1::Assignment assignment);
+  absl::Status StartEpisodes(Group& group);
+  // Gives members whose episodes have started to the engine, and asks for their first responses.
+  absl::Status Open(Group* group, const std::vector<uint32_t>& members);
+  absl::Status TakeTurn(Group* group, uint32_t member);  // which was just played
+  void Finish(Group* group, uint32_t member);
+  void Submit(Group* group, uint32_t member);  // its reset, turn or random play, to the pool
+  absl::Status TakeCall(Call call);            // which has ended
+  absl::Status TryAgain(Group* group, uint32_t member, const absl::Status& status);
+  absl::Status OpenWhenAllStarted(Group* group);
+  absl::StatusOr<bool> TakeCalls();
   absl::Status OpenGroup(v1::Assignment assignment);
   void PlayRandomly(v1::Assignment assignment);
   // What becomes of a group when the engine does not take its request: the request's fault ends the
@@ -109,10 +140,15 @@ class Rollout {
   std::deque<v1::Assignment> random_queue_;  // RANDOM_VALID: need no policy
   std::unique_ptr<policy::Engine> engine_;
   PolicyName engine_policy_;
-  std::map<Group*, std::unique_ptr<Group>> groups_;
+  std::map<Group*, std::shared_ptr<Group>> groups_;
   std::unordered_map<int64_t, Seat> live_;  // by the engine's episode
   // By environment and variant.
   std::map<std::pair<std::string, std::string>, std::vector<std::unique_ptr<envs::Instance>>> spare_instances_;
+  size_t starting_ = 0;  // live episodes that the engine does not hold: they wait for a reset
+  size_t waiting_ = 0;   // live episodes that wait for their environment
+  std::vector<Call> delayed_;
+  const std::shared_ptr<Ends> ends_ = std::make_shared<Ends>();
+  std::unique_ptr<BlockingPool> pool_;  // null until it is needed
 };
 
 }  // namespace sojourn::actor

@@ -68,6 +68,10 @@ class Instance {
   // player to be able to solve some task. Never empty while the episode is not done.
   virtual std::vector<std::string> ValidActions() const = 0;
 
+  // From any thread: a Reset or Step under way, or to come, returns soon, with an error. For those that
+  // block, when nobody wants the instance any more.
+  virtual void Cancel() {}
+
   // The next action of an expert that solves the task from the present state, with a short thought
   // that names what the action is for (the ReAct form). NotFound when it knows no way on.
   struct Advice {
@@ -103,6 +107,11 @@ struct Spec {
   std::vector<DifficultySpec> difficulties;  // ascending
   std::vector<OptionSpec> options;
   int evaluation_turns = 20;                // the study's turn limit
+
+  // Reset and Step wait for others, up to a time limit, and fail when these do: they are called on
+  // threads of their own, and an episode that fails is started again, at most so often.
+  bool blocking = false;
+  int retries = 0;
 
   // How AgentGym's client of the environment reads the action out of a response (InvalidArgument: the
   // agent is answered with the message), and a response that it reads so.

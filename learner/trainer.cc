@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -202,10 +203,14 @@ void FindShared(absl::Span<Episode> group) {
 std::vector<Trainer::Episode> Trainer::MakeEpisodes(
     absl::Span<const v1::Trajectory> trajectories) const {
   std::vector<Episode> episodes;
+  std::set<uint64_t> failed;  // groups: what is left of one is not compared
+  for (const v1::Trajectory& t : trajectories) {
+    if (!t.error().empty()) failed.insert(t.name().group());
+  }
   for (const v1::Trajectory& t : trajectories) {
     Episode& e = episodes.emplace_back();
     e.trajectory = &t;
-    for (int i = 1; i < t.tokens_size(); ++i) {
+    for (int i = 1; i < t.tokens_size() && !failed.contains(t.name().group()); ++i) {
       if (t.loss_mask()[i] == 0) continue;
       e.rows.push_back(i - 1);
       e.behavior.push_back(t.behavior_logprobs(i));
@@ -438,6 +443,7 @@ absl::StatusOr<UpdateResult> Trainer::UpdateOrThrow(absl::Span<const v1::Traject
         if (advantage != 0) group.set_active(true);
       }
       for (float logprob : e.behavior) behavior += logprob;
+      group.set_failed_episodes(group.failed_episodes() + (t.error().empty() ? 0 : 1));
       group.set_successes(group.successes() + (t.success() ? 1 : 0));
       group.set_reward(group.reward() + t.reward());
       group.set_turns(group.turns() + t.turns());
