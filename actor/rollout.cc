@@ -327,6 +327,7 @@ void Rollout::Submit(Group* group, uint32_t index) {
       return episode->environment_status();
     };
   } else {
+    ++playing_;
     work = [episode] {
       episode->Play();
       return episode->environment_status();
@@ -372,6 +373,7 @@ absl::Status Rollout::TakeCall(Call call) {
   if (!groups_.contains(group)) return absl::OkStatus();  // it was given up meanwhile
   Group::Member& member = group->members[call.member];
   waiting_ -= std::exchange(member.waiting, false);
+  if (member.id >= 0) --playing_;
   CountEnvironmentTime(*member.episode, std::exchange(member.counted_seconds,
                                                       member.episode->environment_seconds()));
   if (!call.status.ok()) return TryAgain(group, call.member, call.status);
@@ -529,7 +531,7 @@ absl::StatusOr<bool> Rollout::Step() {
     if (!status.ok()) return give_up(status);
     opened = true;
   }
-  if (live_.empty() || engine_->idle()) {  // or all wait for their environments
+  if (live_.size() == playing_) {  // all wait for their environments
     account();
     return opened;
   }
@@ -614,6 +616,7 @@ void Rollout::Fail(const v1::Assignment& assignment, const absl::Status& status)
 void Rollout::Forget(Group* group) {
   for (Group::Member& member : group->members) {
     if (member.waiting) member.episode->Cancel();
+    if (member.waiting && member.id >= 0) --playing_;
     waiting_ -= std::exchange(member.waiting, false);
     starting_ -= std::exchange(member.starting, false);
     if (member.id < 0) continue;

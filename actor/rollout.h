@@ -146,6 +146,7 @@ class Rollout {
   std::map<std::pair<std::string, std::string>, std::vector<std::unique_ptr<envs::Instance>>> spare_instances_;
   size_t starting_ = 0;  // live episodes that the engine does not hold: they wait for a reset
   size_t waiting_ = 0;   // live episodes that wait for their environment
+  size_t playing_ = 0;   // of them, those that the engine holds
   std::vector<Call> delayed_;
   const std::shared_ptr<Ends> ends_ = std::make_shared<Ends>();
   std::unique_ptr<BlockingPool> pool_;  // null until it is needed

@@ -9,6 +9,7 @@
 #include "envs/babyai/babyai.h"
 #include "envs/environment.h"
 #include "envs/measured_tasks.h"
+#include "envs/remote/remote.h"
 #include "envs/searchqa/searchqa.h"
 #include "envs/textcraft/textcraft.h"
 #include "envs/variants/variants.h"
@@ -26,6 +27,7 @@ struct Entry {
 constexpr Entry kEntries[] = {
     {AlfWorldSpec, MakeAlfWorld, CheckAlfWorldData},
     {BabyAISpec, MakeBabyAI, nullptr},
+    {RemoteSpec, MakeRemote, nullptr},
     {SearchQASpec, MakeSearchQA, CheckSearchQAData},
     {TextCraftSpec, MakeTextCraft, nullptr},
     {WebShopSpec, MakeWebShop, CheckWebShop},

@@ -1,0 +1,316 @@
+#include "envs/remote/remote.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/metrics.h"
+#include "common/rpc.h"
+#include "envs/remote/wild_server.h"
+#include "envs/serve/doors.h"
+
+namespace sojourn::envs {
+namespace {
+
+using remote::WildServer;
+using ::testing::HasSubstr;
+
+std::unique_ptr<Environment> Remote(Options options) {
+  options.try_emplace("train", "0-99");
+  auto environment = Make("remote", options);
+  EXPECT_TRUE(environment.ok()) << environment.status();
+  return *std::move(environment);
+}
+
+// ---- our own servers -----------------------------------------------------------------------------
+
+class OwnServersTest : public ::testing::Test {
+ protected:
+  OwnServersTest() {
+    auto doors = serve::Doors::Create({.max_instances = 8}, metrics_);
+    EXPECT_TRUE(doors.ok()) << doors.status();
+    doors_ = *std::move(doors);
+    auto web = serve::WebServer::Start(*doors_, "127.0.0.1:0", {}, metrics_);
+    EXPECT_TRUE(web.ok()) << web.status();
+    web_ = *std::move(web);
+    auto rpc = RpcServer::Start({&doors_->service()}, "127.0.0.1:0");
+    EXPECT_TRUE(rpc.ok()) << rpc.status();
+    rpc_ = *std::move(rpc);
+  }
+
+  std::string Http(std::string_view path) const {
+    return absl::StrCat("http://127.0.0.1:", web_->port(), path);
+  }
+  std::string Grpc() const { return absl::StrCat("http://127.0.0.1:", rpc_->port()); }
+
+  // The native expert's actions, and one that is none, give the same turns in both. `exact`: the
+  // contract tells invalid actions and progress too.
+  static void PlaysAlike(const Environment& away, const TaskId& task, const std::string& name,
+                         const TaskId& native_task, bool exact) {
+    const auto native_environment = Make(name);
+    ASSERT_TRUE(native_environment.ok());
+    const auto home = (*native_environment)->NewInstance(), far = away.NewInstance();
+    auto mine = home->Reset(native_task), its = far->Reset(task);
+    ASSERT_TRUE(mine.ok()) << mine.status();
+    for (int turn = 0; turn < 20; ++turn) {
+      ASSERT_TRUE(its.ok()) << its.status();
+      EXPECT_EQ(mine->observation, its->observation);
+      EXPECT_DOUBLE_EQ(mine->reward, its->reward);
+      EXPECT_EQ(mine->done, its->done);
+      EXPECT_EQ(mine->success, its->success);
+      EXPECT_EQ(mine->progress, its->progress);
+      if (exact) {
+        EXPECT_EQ(mine->invalid_action, its->invalid_action);
+      }
+      if (mine->done) return;
+      if (exact) {
+        EXPECT_EQ(home->ValidActions(), far->ValidActions());
+      }
+      std::string action = "no such action";
+      if (turn != 0) {
+        const auto advice = home->Expert();
+        ASSERT_TRUE(advice.ok()) << advice.status();
+        action = advice->action;
+      }
+      mine = home->Step(action);
+      its = far->Step(action);
+      ASSERT_TRUE(mine.ok()) << mine.status();
+    }
+    FAIL() << "the expert does not come to an end";
+  }
+
+  Metrics metrics_;
+  std::unique_ptr<serve::Doors> doors_;
+  std::unique_ptr<serve::WebServer> web_;
+  std::unique_ptr<RpcServer> rpc_;
+};
+
+TEST_F(OwnServersTest, AgentGymsContractGivesTheNativeEpisode) {
+  // BabyAI's data_idx counts levels first: seed 3 of level 1 is 120. Native: train index 3.
+  const auto babyai = Remote({{"contract", "agentgym"},
+                              {"kind", "babyai"},
+                              {"url", Http("/babyai")},
+                              {"train", "0-1799/40"}});
+  PlaysAlike(*babyai, {Split::kTrain, 1, 3}, "babyai", {Split::kTrain, 1, 3}, false);
+  const auto searchqa =
+      Remote({{"contract", "agentgym"}, {"kind", "searchqa"}, {"url", Http("/searchqa/")}});
+  PlaysAlike(*searchqa, {Split::kTrain, 1, 5}, "searchqa", {Split::kTest, 1, 5}, false);
+  EXPECT_EQ(searchqa->spec().instructions, (*FindSpec("searchqa"))->instructions);
+}
+
+TEST_F(OwnServersTest, OpenEnvsContractGivesTheNativeEpisode) {
+  for (const char* name : {"babyai", "textcraft"}) {
+    const auto away =
+        Remote({{"contract", "openenv"}, {"url", Http(absl::StrCat("/openenv/", name))},
+                {"train", "2:0-99"}});
+    PlaysAlike(*away, {Split::kTrain, 2, 7}, name, {Split::kTrain, 2, 7}, true);
+  }
+}
+
+TEST_F(OwnServersTest, GrpcGivesTheNativeEpisode) {
+  for (const char* name : {"babyai", "textcraft", "searchqa"}) {
+    const auto away = Remote(
+        {{"contract", "grpc"}, {"kind", name}, {"url", Grpc()}, {"test", "2:0-50"}});
+    PlaysAlike(*away, {Split::kTest, 2, 4}, name, {Split::kTest, 2, 4}, true);
+  }
+}
+
+TEST_F(OwnServersTest, ManySeatsPlayAtOnceAndThereAreNoMoreThanAllowed) {
+  const auto away = Remote({{"contract", "grpc"}, {"kind", "textcraft"}, {"url", Grpc()}});
+  std::vector<std::unique_ptr<Instance>> instances;
+  for (int i = 0; i < 8; ++i) instances.push_back(away->NewInstance());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 20; ++round) {
+        EXPECT_TRUE(instances[i]->Reset({Split::kTrain, 1, i}).ok());
+        EXPECT_TRUE(instances[i]->Step("inventory").ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const auto refused = away->NewInstance()->Reset({Split::kTrain, 1, 0});
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("all 8 instances are taken"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("sojourn_envs_instances 8"));
+}
+
+TEST_F(OwnServersTest, ATaskThatTheServerDoesNotHaveIsRefused) {
+  const auto away = Remote({{"contract", "grpc"}, {"kind", "textcraft"}, {"url", Grpc()},
+                            {"train", "9:0-3"}});
+  const auto refused = away->NewInstance()->Reset({Split::kTrain, 9, 0});
+  EXPECT_TRUE(absl::IsAborted(refused.status())) << refused.status();
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("the server says"));
+}
+
+// ---- servers that do not do their duty -----------------------------------------------------------
+
+// Create and reset are answered well, `step` as given.
+WildServer::Answer StepAnswers(std::string step) {
+  return [step = std::move(step)](const std::string& request) {
+    if (absl::StrContains(request, "/create")) return WildServer::Http("{\"id\":0}");
+    if (absl::StrContains(request, "/close")) return WildServer::Http("true");
+    if (absl::StrContains(request, "/reset")) {
+      return WildServer::Http("{\"id\":0,\"observation\":\"Goal\",\"done\":false,\"reward\":0}");
+    }
+    return step;
+  };
+}
+
+absl::StatusOr<Turn> FirstStep(const std::string& answer) {
+  WildServer server(StepAnswers(answer));
+  const auto environment = Remote({{"contract", "agentgym"},
+                                   {"kind", "textcraft"},
+                                   {"url", server.url()},
+                                   {"timeout_seconds", "1"},
+                                   {"max_bytes", "5000"}});
+  const auto instance = environment->NewInstance();
+  const auto first = instance->Reset({Split::kTrain, 1, 0});
+  EXPECT_TRUE(first.ok()) << first.status();
+  return instance->Step("inventory");
+}
+
+TEST(WildServersTest, EveryMisbehaviourHasItsName) {
+  using absl::StatusCode;
+  const std::string huge = absl::StrCat("{\"observation\":\"", std::string(6000, 'x'), "\"}");
+  const std::tuple<std::string, StatusCode, const char*> cases[] = {
+      {"", StatusCode::kUnavailable, "answering"},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", StatusCode::kDeadlineExceeded, "in time"},
+      {"SSH-2.0-nothing\r\n\r\n", StatusCode::kDataLoss, "answering"},
+      {WildServer::Http("<html>"), StatusCode::kDataLoss, "not JSON"},
+      {WildServer::Http("\xff\xfe"), StatusCode::kDataLoss, "not JSON"},
+      {WildServer::Http("[]"), StatusCode::kDataLoss, "an object"},
+      {WildServer::Http("{\"observation\":7,\"reward\":0,\"done\":false}"), StatusCode::kDataLoss,
+       "observation: expected a text"},
+      {WildServer::Http("{\"observation\":\"a\",\"reward\":NaN,\"done\":false}"),
+       StatusCode::kDataLoss, "not JSON"},
+      {WildServer::Http("{\"observation\":\"a\",\"reward\":1e300,\"done\":false}"),
+       StatusCode::kDataLoss, "reward"},
+      {WildServer::Http("{\"observation\":\"a\",\"reward\":\"1\",\"done\":false}"),
+       StatusCode::kDataLoss, "reward: expected a number"},
+      {WildServer::Http("{\"observation\":\"a\",\"reward\":1,\"done\":\"no\"}"),
+       StatusCode::kDataLoss, "done: expected true or false"},
+      {WildServer::Http("{\"error\":\"The id 0 is not valid.\"}"), StatusCode::kAborted,
+       "The id 0 is not valid."},
+      {WildServer::Http("no", "500 Internal Server Error"), StatusCode::kAborted, "status 500"},
+      {WildServer::Http("no", "503 Service Unavailable"), StatusCode::kUnavailable, "status 503"},
+      {WildServer::Http(huge), StatusCode::kResourceExhausted, "max_bytes"},
+  };
+  for (const auto& [answer, code, words] : cases) {
+    const absl::Time start = absl::Now();
+    const auto turn = FirstStep(answer);
+    EXPECT_EQ(turn.status().code(), code) << answer.substr(0, 100) << "\n" << turn.status();
+    EXPECT_THAT(std::string(turn.status().message()), HasSubstr(words)) << answer.substr(0, 100);
+    EXPECT_LT(absl::Now() - start, absl::Seconds(3)) << answer.substr(0, 100);
+  }
+}
+
+TEST(WildServersTest, AServerThatIsNotThereIsUnavailable) {
+  std::string url;
+  {
+    WildServer gone([](const std::string&) { return ""; });
+    url = gone.url();
+  }
+  for (const char* contract : {"agentgym", "openenv", "grpc"}) {
+    const auto environment = Remote({{"contract", contract}, {"kind", "textcraft"}, {"url", url}});
+    const auto turn = environment->NewInstance()->Reset({Split::kTrain, 1, 0});
+    EXPECT_TRUE(absl::IsUnavailable(turn.status())) << contract << ": " << turn.status();
+    EXPECT_THAT(std::string(turn.status().message()), HasSubstr(contract));
+  }
+}
+
+TEST(WildServersTest, SilenceEndsAtTheDeadlineAndCancelEndsItSooner) {
+  WildServer server([](const std::string&) { return std::string(WildServer::kSilence); });
+  for (const char* contract : {"agentgym", "openenv", "grpc"}) {
+    const auto environment = Remote({{"contract", contract}, {"kind", "textcraft"},
+                                     {"url", server.url()}, {"timeout_seconds", "1"}});
+    const absl::Time start = absl::Now();
+    const auto turn = environment->NewInstance()->Reset({Split::kTrain, 1, 0});
+    EXPECT_TRUE(absl::IsDeadlineExceeded(turn.status())) << contract << ": " << turn.status();
+    EXPECT_LT(absl::Now() - start, absl::Seconds(3)) << contract;
+  }
+  const auto environment = Remote(
+      {{"contract", "agentgym"}, {"kind", "textcraft"}, {"url", server.url()}});
+  const auto instance = environment->NewInstance();
+  const absl::Time start = absl::Now();
+  std::thread other([&] { instance->Cancel(); });
+  EXPECT_TRUE(absl::IsCancelled(instance->Reset({Split::kTrain, 1, 0}).status()));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  other.join();
+}
+
+TEST(WildServersTest, AfterAFailureResetTakesANewSeat) {
+  int creates = 0, steps = 0;
+  WildServer server([&](const std::string& request) {
+    if (absl::StrContains(request, "/create")) return WildServer::Http(absl::StrCat(creates++));
+    if (absl::StrContains(request, "/step")) {
+      return steps++ == 0 ? std::string()
+                          : WildServer::Http(
+                                "{\"observation\":\"b\",\"reward\":1,\"done\":true,\"info\":null}");
+    }
+    return WildServer::Http("\"question\"");
+  });
+  const auto environment =
+      Remote({{"contract", "agentgym"}, {"kind", "searchqa"}, {"url", server.url()}});
+  const auto instance = environment->NewInstance();
+  ASSERT_TRUE(instance->Reset({Split::kTrain, 1, 0}).ok());
+  EXPECT_TRUE(absl::IsUnavailable(instance->Step("x").status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(instance->Step("x").status()));
+  ASSERT_TRUE(instance->Reset({Split::kTrain, 1, 0}).ok());
+  const auto turn = instance->Step("x");
+  ASSERT_TRUE(turn.ok()) << turn.status();
+  EXPECT_TRUE(turn->success);
+  EXPECT_EQ(creates, 2);
+}
+
+// ---- options -------------------------------------------------------------------------------------
+
+TEST(RemoteTest, ImpossibleOptionsAreNamed) {
+  const std::pair<Options, const char*> cases[] = {
+      {{}, "contract: \"\"; expected agentgym, openenv or grpc"},
+      {{{"contract", "agentgym"}, {"kind", "chess"}}, "kind: \"chess\""},
+      {{{"contract", "openenv"}}, "url: expected http://HOST:PORT, or a command"},
+      {{{"contract", "openenv"}, {"url", "https://a"}}, "TLS needs a proxy"},
+      {{{"contract", "openenv"}, {"url", "http://a"}}, "train: no tasks"},
+      {{{"contract", "openenv"}, {"url", "http://a"}, {"train", "5-1"}}, "before the first"},
+      {{{"contract", "openenv"}, {"url", "http://a"}, {"train", "1"}, {"max_retries", "x"}},
+       "max_retries: \"x\""},
+      {{{"contract", "openenv"}, {"command", "server"}, {"train", "1"}}, "{port}"},
+      {{{"contrct", "openenv"}}, "contract"},
+  };
+  for (const auto& [options, words] : cases) {
+    const auto made = Make("remote", options);
+    EXPECT_TRUE(absl::IsInvalidArgument(made.status())) << words;
+    EXPECT_THAT(std::string(made.status().message()), HasSubstr(words));
+  }
+}
+
+TEST(RemoteTest, TasksAreTheServersNumbers) {
+  const auto environment = Remote({{"contract", "openenv"},
+                                   {"url", "http://127.0.0.1:1"},
+                                   {"train", "0-9, 20, 2:3-100/40"},
+                                   {"test", "3:1-2"}});
+  EXPECT_EQ(*environment->TaskCount(Split::kTrain, 1), 11);
+  EXPECT_EQ(*environment->TaskCount(Split::kTrain, 2), 3);
+  EXPECT_EQ(*environment->TaskCount(Split::kTrain, 3), 0);
+  EXPECT_EQ(*environment->TaskCount(Split::kTest, 3), 2);
+  EXPECT_TRUE(absl::IsInvalidArgument(environment->TaskCount(Split::kTest, 4).status()));
+  EXPECT_TRUE(absl::IsOutOfRange(environment->NewInstance()->Reset({Split::kTrain, 2, 3}).status()));
+}
+
+TEST(RemoteTest, ACommandIsStartedWithTheFirstTaskAndFailsByName) {
+  const auto environment = Remote({{"contract", "agentgym"},
+                                   {"kind", "textcraft"},
+                                   {"command", "exit 3 # {port}"},
+                                   {"timeout_seconds", "5"}});
+  const auto turn = environment->NewInstance()->Reset({Split::kTrain, 1, 0});
+  EXPECT_TRUE(absl::IsUnavailable(turn.status())) << turn.status();
+  EXPECT_THAT(std::string(turn.status().message()), HasSubstr("exited with status 3"));
+}
+
+}  // namespace
+}  // namespace sojourn::envs
