@@ -5,9 +5,12 @@
 
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "actor/fake_job.h"
 #include "envs/react.h"
+#include "envs/remote/wild_server.h"
 
 namespace sojourn::actor {
 namespace {
@@ -349,6 +352,114 @@ TEST_F(RolloutTest, GroupsOfAPolicyThatIsGoneAreGivenBack) {
   rollout_->Add(FakeAssignment(1, 4));
   EXPECT_THAT(rollout_->GiveBack({0, 3}), SizeIs(1));
   EXPECT_EQ(rollout_->MissingPolicy()->version, 4);
+}
+
+// ---- environments that block ---------------------------------------------------------------------
+
+using envs::remote::WildServer;
+
+// AgentGym's TextCraft, nearly: an episode ends with its third step. `fails` counts down, one for
+// every step that is not answered.
+class RemoteRolloutTest : public RolloutTest {
+ protected:
+  RemoteRolloutTest()
+      : server_([this](const std::string& request) -> std::string {
+          if (absl::StrContains(request, "/close")) return WildServer::Http("true");
+          std::lock_guard lock(mutex_);
+          if (absl::StrContains(request, "/create")) {
+            if (!creates_) return WildServer::Http("no", "500 Internal Server Error");
+            steps_.push_back(0);
+            return WildServer::Http(absl::StrCat("{\"id\":", steps_.size() - 1, "}"));
+          }
+          const size_t id = std::stoul(request.substr(request.find("{\"id\":") + 6));
+          if (absl::StrContains(request, "/reset")) {
+            steps_[id] = 0;
+            return WildServer::Http("{\"observation\":\"Goal\",\"done\":false}");
+          }
+          if (fails_ > 0) {
+            --fails_;
+            return "";
+          }
+          const bool done = ++steps_[id] == 3;
+          return WildServer::Http(absl::StrCat("{\"observation\":\"step ", steps_[id],
+                                               "\",\"reward\":", done, ",\"done\":",
+                                               done ? "true" : "false", "}"));
+        }) {}
+
+  void Play(int retries) {
+    v1::JobConfig config = FakeConfig();
+    v1::Environment& remote = *config.add_environments();
+    remote.set_name("away");
+    remote.set_type("remote");
+    for (const auto& [name, value] : std::map<std::string, std::string>{
+             {"contract", "agentgym"},
+             {"kind", "textcraft"},
+             {"url", server_.url()},
+             {"train", "0-9"},
+             {"max_retries", absl::StrCat(retries)}}) {
+      (*remote.mutable_options())[name] = value;
+    }
+    Reset(config, 8);
+    trajectories_.clear();
+    for (uint64_t group = 0; group < 2; ++group) {
+      v1::Assignment assignment = FakeAssignment(group);
+      if (group == 0) assignment.set_environment("away");
+      assignment.set_max_turns(5);
+      rollout_->Add(assignment);
+    }
+    for (const absl::Time end = absl::Now() + absl::Seconds(30);
+         trajectories_.size() < 8 && failures_.empty() && absl::Now() < end;) {
+      PlayAll();
+    }
+    EXPECT_THAT(trajectories_, SizeIs(8));
+    EXPECT_THAT(failures_, IsEmpty());
+    EXPECT_EQ(rollout_->live_episodes(), 0);
+    EXPECT_EQ(rollout_->waiting_for_environments(), 0);
+  }
+
+  std::mutex mutex_;
+  std::vector<int> steps_;
+  int fails_ = 0;
+  bool creates_ = true;
+  WildServer server_;
+};
+
+TEST_F(RemoteRolloutTest, AFailureCostsItsEpisodeANewStartAndLeavesNoTrace) {
+  Play(4);
+  const auto undisturbed = Bytes();
+  fails_ = 3;
+  Play(4);
+  EXPECT_EQ(Bytes(), undisturbed);
+  EXPECT_THAT(metrics_.Text(), HasSubstr("sojourn_actor_environment_errors_total{environment="
+                                         "\"away\",error=\"UNAVAILABLE\"} 3"));
+}
+
+TEST_F(RemoteRolloutTest, AnEpisodeThatFailsForGoodEndsWithTheErrorAndTheRestGoesOn) {
+  fails_ = 1;
+  Play(0);
+  int failed = 0;
+  for (const v1::Trajectory& t : trajectories_) {
+    if (t.error().empty()) continue;
+    ++failed;
+    EXPECT_EQ(t.environment(), "away");
+    EXPECT_THAT(t.error(), HasSubstr("UNAVAILABLE: remote agentgym: /step"));
+    EXPECT_TRUE(t.truncated());
+    EXPECT_FALSE(t.success());
+    EXPECT_GT(t.tokens_size(), 0);
+  }
+  EXPECT_EQ(failed, 1);
+  EXPECT_THAT(metrics_.Text(),
+              HasSubstr("sojourn_actor_failed_episodes_total{environment=\"away\"} 1"));
+}
+
+TEST_F(RemoteRolloutTest, AGroupThatNeverStartsEndsWithTheErrorToo) {
+  creates_ = false;
+  Play(0);
+  int failed = 0;
+  for (const v1::Trajectory& t : trajectories_) {
+    failed += absl::StrContains(t.error(), "/create is answered with status 500");
+  }
+  EXPECT_EQ(failed, 4);
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ std::unique_ptr<Environment> Remote(Options options) {
 class OwnServersTest : public ::testing::Test {
  protected:
   OwnServersTest() {
-    auto doors = serve::Doors::Create({.max_instances = 8}, metrics_);
+    auto doors = serve::Doors::Create(
+        {.options = {{"searchqa", Small("searchqa")}}, .max_instances = 8}, metrics_);
     EXPECT_TRUE(doors.ok()) << doors.status();
     doors_ = *std::move(doors);
     auto web = serve::WebServer::Start(*doors_, "127.0.0.1:0", {}, metrics_);
@@ -40,6 +41,10 @@ class OwnServersTest : public ::testing::Test {
     auto rpc = RpcServer::Start({&doors_->service()}, "127.0.0.1:0");
     EXPECT_TRUE(rpc.ok()) << rpc.status();
     rpc_ = *std::move(rpc);
+  }
+
+  static Options Small(const std::string& name) {
+    return name == "searchqa" ? Options{{"passages", "200"}} : Options();
   }
 
   std::string Http(std::string_view path) const {
@@ -51,7 +56,7 @@ class OwnServersTest : public ::testing::Test {
   // contract tells invalid actions and progress too.
   static void PlaysAlike(const Environment& away, const TaskId& task, const std::string& name,
                          const TaskId& native_task, bool exact) {
-    const auto native_environment = Make(name);
+    const auto native_environment = Make(name, Small(name));
     ASSERT_TRUE(native_environment.ok());
     const auto home = (*native_environment)->NewInstance(), far = away.NewInstance();
     auto mine = home->Reset(native_task), its = far->Reset(task);

@@ -203,9 +203,17 @@ absl::StatusOr<HttpReply> WebClient::Call(std::string_view method, std::string_v
   http::async_write(stream, request, [&](error_code e, size_t) {
     // A server that answers before it has read everything is still heard.
     when = "answering";
-    http::async_read(stream, s.buffer, parser, [&](error_code e, size_t) {
-      error = e;
-      done = true;
+    http::async_read_header(stream, s.buffer, parser, [&](error_code e, size_t) {
+      if (!e && parser.content_length().value_or(0) > s.max_bytes) e = http::error::body_limit;
+      if (e) {
+        error = e;
+        done = true;
+        return;
+      }
+      http::async_read(stream, s.buffer, parser, [&](error_code e, size_t) {
+        error = e;
+        done = true;
+      });
     });
   });
   const absl::Status status = s.RunUntil(done, deadline);
