@@ -127,8 +127,11 @@ absl::StatusOr<std::shared_ptr<const Game>> RecordedGames::Find(const std::strin
                                    });
       }
     }
-    found = shelf.games.find(name);
-    if (found != shelf.games.end()) return found->second;
+  }
+  // Archives may have a folder around the recorded paths.
+  const std::string end = absl::StrCat("/", name);
+  for (const auto& [path, game] : shelf.games) {
+    if (path == name || absl::EndsWith(path, end)) return game;
   }
   return absl::NotFoundError(absl::StrCat("no game ", name,
                                           "; it is looked for, and archives *.tar.xz with it, in ",
