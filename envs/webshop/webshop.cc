@@ -15,6 +15,7 @@
 #include "envs/python_text.h"
 #include "envs/webshop/data_files.h"
 #include "envs/webshop/generator.h"
+#include "envs/webshop/interface.h"
 #include "envs/webshop/session.h"
 #include "envs/webshop/shop.h"
 #include "envs/webshop/shopper.h"
@@ -248,7 +249,8 @@ const Spec& WebShopSpec() {
                   {"action_list", "false",
                    "true: every observation ends with the available actions"}},
       .evaluation_turns = kTurns,
-      .read_action = ReadShopAction};
+      .read_action = ReadShopAction,
+      .interface = webshop::TextInterface()};
   return *spec;
 }
 

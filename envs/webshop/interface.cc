@@ -1,0 +1,28 @@
+#include "envs/webshop/interface.h"
+
+namespace sojourn::envs::webshop {
+
+Interface TextInterface() {
+  Interface interface;
+  interface.verbs = {{"search", {"lookup", "seek", "hunt"}}, {"click", {"press", "tap", "choose"}}};
+  interface.commands = {"search[KEYWORDS]", "click[BUTTON]"};
+  interface.sentences = {
+      {"Instruction: [SEP] ", {"What to buy: [SEP] ", "You are to do this: [SEP] "}},
+      {"Page #1 (Total results: #2)",
+       {"Results, page #1 (of #2 results)", "#2 results; this is page #1"}},
+      {"Price: ", {"It costs ", "To pay: "}},
+      {"Rating: N.A.", {"Not rated.", "No rating."}},
+      {"Thank you for shopping with us!",
+       {"Thank you for your order!", "That was your order, thank you!"}},
+      {"Your score (min 0.0, max 1.0)",
+       {"You get, from 0.0 to 1.0", "This gives you (0.0 to 1.0)"}}};
+  interface.format =
+      "Your response should use the following format:\n\n"
+      "Thought:\n"
+      "I think ... \n\n"
+      "Action: \n"
+      "click[something]";
+  return interface;
+}
+
+}  // namespace sojourn::envs::webshop
