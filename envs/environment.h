@@ -150,7 +150,7 @@ struct DataReport {
 // --- registry -------------------------------------------------------------------------------------
 // Each environment's folder registers itself in envs/registry.cc, the only place that lists them.
 
-// Names of all environments, sorted.
+// Names of the environments that are played in this process (all but "remote"), sorted.
 std::vector<std::string> Names();
 
 // The fixed facts of an environment. NotFound lists the known names and suggests the nearest.

@@ -38,7 +38,7 @@ absl::StatusOr<const Entry*> FindEntry(std::string_view name) {
     if (entry.spec().name == name) return &entry;
   }
   return absl::NotFoundError(absl::StrCat("unknown environment \"", name, "\"; known: ",
-                                          absl::StrJoin(Names(), ", "), Suggest(name, Names())));
+                                          absl::StrJoin(Names(), ", "), ", remote", Suggest(name, Names())));
 }
 
 absl::StatusOr<std::unique_ptr<Environment>> MakeWith(const Entry& entry, Options options) {
@@ -69,7 +69,9 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeWith(const Entry& entry, Option
 
 std::vector<std::string> Names() {
   std::vector<std::string> names;
-  for (const Entry& entry : kEntries) names.push_back(entry.spec().name);
+  for (const Entry& entry : kEntries) {
+    if (!entry.spec().blocking) names.push_back(entry.spec().name);
+  }
   std::sort(names.begin(), names.end());
   return names;
 }

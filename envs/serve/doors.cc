@@ -12,10 +12,7 @@ absl::StatusOr<std::unique_ptr<Doors>> Doors::Create(const DoorsOptions& options
                                                      Metrics& metrics) {
   auto doors = std::unique_ptr<Doors>(new Doors(options, metrics));
   std::vector<std::string> names = options.environments;
-  if (names.empty()) {
-    names = Names();
-    std::erase(names, "remote");
-  }
+  if (names.empty()) names = Names();
   for (const auto& [name, given] : options.options) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
       return absl::InvalidArgumentError(

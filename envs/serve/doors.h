@@ -23,7 +23,7 @@
 namespace sojourn::envs::serve {
 
 struct DoorsOptions {
-  std::vector<std::string> environments;     // empty: all that are not remote themselves
+  std::vector<std::string> environments;     // empty: all
   std::map<std::string, Options> options;    // by environment
   int max_instances = 10000;
   absl::Duration idle = absl::Minutes(30);   // an instance that is not used so long is taken away
