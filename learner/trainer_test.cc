@@ -260,6 +260,28 @@ TEST(Trainer, SkippingASilentGroupLeavesTheGradientAsItIs) {
   EXPECT_LT((gradients[0] - gradients[1]).abs().max().item<float>(), 1e-6);
 }
 
+TEST(Trainer, NothingOfAGroupWithAFailedEpisodeIsLearnedFrom) {
+  for (const char* algorithm : {"grpo", "reinforce++"}) {
+    const v1::JobConfig config = ToyConfig(algorithm);
+    auto trainer = Make(config);
+    auto trajectories = Play(trainer->Policy(), config, 0, 3);
+    for (int i = 0; i < 4; ++i) trajectories[i].set_reward(i);  // much to learn, were it sound
+    v1::Trajectory& failed = trajectories[2];
+    failed.set_error("UNAVAILABLE: gone");
+    failed.mutable_tokens()->Truncate(1);
+    failed.set_loss_mask(std::string(1, '\0'));
+    failed.mutable_behavior_logprobs()->Truncate(1);
+    ASSERT_TRUE(ValidateTrajectory(failed, config, ToyModel().config()).ok());
+    const auto result = trainer->Update(trajectories);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_FALSE(result->groups[0].active()) << algorithm;
+    EXPECT_EQ(result->groups[0].failed_episodes(), 1);
+    EXPECT_EQ(result->groups[0].tokens(), 0);
+    EXPECT_EQ(result->groups[1].failed_episodes(), 0);
+    EXPECT_GT(result->groups[1].tokens(), 0);
+  }
+}
+
 TEST(Trainer, MetricsCountWhatWasPlayed) {
   v1::JobConfig config = ToyConfig("grpo");
   config.mutable_algorithm()->set_kl_coefficient(0.1);

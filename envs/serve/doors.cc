@@ -102,6 +102,7 @@ std::vector<std::string> Doors::names() const {
 }
 
 void Doors::Sweep() {
+  service_->Sweep();
   for (auto& [name, door] : doors_) {
     if (door.agentgym != nullptr) door.agentgym->Sweep();
     door.openenv->Sweep();

@@ -1,10 +1,13 @@
 #include "envs/serve/environment_service.h"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/bidi_stream.h"
 
 namespace sojourn::envs::serve {
@@ -98,6 +101,11 @@ class Table {
 
 }  // namespace
 
+struct EnvironmentService::Use {
+  std::shared_ptr<Stream> stream;
+  std::atomic<int64_t> last{absl::ToUnixMillis(absl::Now())};
+};
+
 grpc::ServerUnaryReactor* EnvironmentService::ListEnvironments(
     grpc::CallbackServerContext* context, const v1::ListEnvironmentsRequest* request,
     v1::EnvironmentList* list) {
@@ -126,8 +134,15 @@ grpc::ServerBidiReactor<v1::EnvironmentRequest, v1::EnvironmentResponse>* Enviro
     grpc::CallbackServerContext* context) {
   return Stream::Accept(context, [this](std::shared_ptr<Stream> stream) {
     auto table = std::make_shared<Table>(environments_, seats_);
-    Stream::Handlers handlers;
-    handlers.on_read = [stream, table](v1::EnvironmentRequest request) {
+    auto use = std::make_shared<Use>();
+    use->stream = stream;
+    {
+      std::lock_guard lock(mutex_);
+      uses_.push_back(use);
+    }
+    Stream::Handlers handlers;  // they keep the use, until the stream is over
+    handlers.on_read = [stream, table, use](v1::EnvironmentRequest request) {
+      use->last = absl::ToUnixMillis(absl::Now());
       auto response = table->Answer(request);
       absl::Status status = response.status();
       // A client that sends and never reads is not waited for: its stream ends.
@@ -136,6 +151,25 @@ grpc::ServerBidiReactor<v1::EnvironmentRequest, v1::EnvironmentResponse>* Enviro
     };
     return handlers;
   });
+}
+
+void EnvironmentService::Sweep() {
+  const int64_t oldest = absl::ToUnixMillis(absl::Now() - seats_.idle());
+  std::vector<std::shared_ptr<Use>> expired;
+  {
+    std::lock_guard lock(mutex_);
+    std::erase_if(uses_, [&](const std::weak_ptr<Use>& held) {
+      std::shared_ptr<Use> use = held.lock();
+      if (use == nullptr) return true;
+      if (use->last > oldest) return false;
+      expired.push_back(std::move(use));
+      return true;
+    });
+  }
+  for (const auto& use : expired) {
+    seats_.CountExpired();
+    use->stream->Finish(absl::DeadlineExceededError("the stream was not used for too long"));
+  }
 }
 
 }  // namespace sojourn::envs::serve

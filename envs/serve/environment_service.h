@@ -2,7 +2,10 @@
 #ifndef SOJOURN_ENVS_SERVE_ENVIRONMENT_SERVICE_H_
 #define SOJOURN_ENVS_SERVE_ENVIRONMENT_SERVICE_H_
 
+#include <list>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 
 #include "envs/environment.h"
@@ -23,9 +26,15 @@ class EnvironmentService : public v1::EnvironmentService::CallbackService {
   grpc::ServerBidiReactor<v1::EnvironmentRequest, v1::EnvironmentResponse>* Play(
       grpc::CallbackServerContext* context) override;
 
+  void Sweep();  // ends streams without a request for as long as seats may be idle
+
  private:
+  struct Use;  // of a stream
+
   const std::map<std::string, const Environment*> environments_;
   Seats& seats_;
+  std::mutex mutex_;
+  std::list<std::weak_ptr<Use>> uses_;
 };
 
 }  // namespace sojourn::envs::serve
