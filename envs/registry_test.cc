@@ -6,13 +6,13 @@ namespace sojourn::envs {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST(RegistryTest, NamesAreSortedAndEachCanBeMade) {
   const std::vector<std::string> names = Names();
-  EXPECT_THAT(names, AllOf(Contains("babyai"), Contains("searchqa"), Contains("textcraft")));
+  EXPECT_THAT(names, ElementsAre("alfworld", "babyai", "searchqa", "textcraft", "webshop"));
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
   for (const std::string& name : names) {
     const auto spec = FindSpec(name);
@@ -53,7 +53,7 @@ TEST(RegistryTest, AnUnknownEnvironmentIsNamedWithTheNearestKnown) {
   for (const absl::Status& status : {FindSpec("textcarft").status(), Make("textcarft").status()}) {
     EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
     EXPECT_THAT(std::string(status.message()),
-                AllOf(HasSubstr("babyai, searchqa, textcraft"), HasSubstr("did you mean \"textcraft\"?")));
+                AllOf(HasSubstr("alfworld, babyai, searchqa, textcraft, webshop, remote"), HasSubstr("did you mean \"textcraft\"?")));
   }
   EXPECT_THAT(std::string(FindSpec("chess").status().message()), Not(HasSubstr("did you mean")));
 }

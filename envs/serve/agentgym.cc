@@ -181,7 +181,6 @@ class AlfWorldServer : public AgentGymServer {
   }
 
   const std::shared_ptr<const alfworld::Library> library_;
-  int64_t created_ = 0;
   std::map<std::string, Environment> environments_;  // by id
 };
 
@@ -460,7 +459,7 @@ class WebShopServer : public AgentGymServer {
     const Parameter env_idx = {Parameter::kInteger, "env_idx"};
     AddGet("/", {}, [](const Arguments&) { return Response{.body = Quote("ok")}; });
     AddGet("/list_envs", {}, [this](const Arguments&) {
-      return Response{.body = absl::StrCat("[", absl::StrJoin(created_, ","), "]")};
+      return Response{.body = absl::StrCat("[", absl::StrJoin(in_order_, ","), "]")};
     });
     AddPost("/create", {}, [this](const Arguments&) { return Create(); });
     AddPost("/step", {env_idx, kAction}, [this](const Arguments& a) { return Step(a); });
@@ -493,12 +492,13 @@ class WebShopServer : public AgentGymServer {
   }
 
   Response Create() {
-    std::string env_idx = absl::StrCat(draws_.env_idx());
-    while (sessions_.contains(env_idx)) env_idx = absl::StrCat(draws_.env_idx());
+    const auto draw = [&] { return absl::StrCat(draws_.env_idx ? draws_.env_idx() : created_++); };
+    std::string env_idx = draw();
+    while (sessions_.contains(env_idx)) env_idx = draw();
     Session session(shop_->catalogue, RandomKey(0).With("agentgym webshop").With(env_idx));
     session.Begin(shop_->goal(draws_.goal()));
     sessions_.emplace(env_idx, std::move(session));
-    created_.push_back(env_idx);
+    in_order_.push_back(env_idx);
     return {.body = env_idx};
   }
 
@@ -543,7 +543,7 @@ class WebShopServer : public AgentGymServer {
 
   const std::shared_ptr<const webshop::Shop> shop_;
   const WebShopDraws draws_;
-  std::vector<std::string> created_;
+  std::vector<std::string> in_order_;  // env_idx
   std::map<std::string, Session> sessions_;  // by env_idx
 };
 

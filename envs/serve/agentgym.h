@@ -91,7 +91,7 @@ std::unique_ptr<AgentGymServer> NewSearchQAServer(std::shared_ptr<const searchqa
 
 // What WebShop's server leaves to chance.
 struct WebShopDraws {
-  std::function<int64_t()> env_idx;  // of a new environment; drawn again when it is taken
+  std::function<int64_t()> env_idx;  // of a new environment; drawn again when it is taken; null: counted
   std::function<size_t()> goal;      // a number into Shop::goals
 };
 WebShopDraws DrawByChance(const webshop::Shop& shop, RandomKey key);

@@ -1,14 +1,23 @@
 #include "envs/serve/agentgym_host.h"
 
+#include <atomic>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "envs/alfworld/alfworld.h"
 #include "envs/searchqa/searchqa.h"
 #include "envs/textcraft/recipe_book.h"
+#include "envs/webshop/webshop.h"
 
 namespace sojourn::envs::serve {
 namespace {
+
+absl::StatusOr<AgentGymFactory> LoadAlfWorld(const Options& options) {
+  auto library = LoadAlfWorldLibrary(options);
+  if (!library.ok()) return library.status();
+  return AgentGymFactory([library = *std::move(library)] { return NewAlfWorldServer(library); });
+}
 
 absl::StatusOr<AgentGymFactory> LoadBabyAI(const Options&) { return AgentGymFactory(NewBabyAIServer); }
 
@@ -24,13 +33,25 @@ absl::StatusOr<AgentGymFactory> LoadSearchQA(const Options& options) {
   return AgentGymFactory([library = *std::move(library)] { return NewSearchQAServer(library); });
 }
 
+absl::StatusOr<AgentGymFactory> LoadWebShopGoals(const Options& options) {
+  auto shop = LoadWebShop(options);
+  if (!shop.ok()) return shop.status();
+  return AgentGymFactory([shop = *std::move(shop), servers = std::make_shared<std::atomic<uint64_t>>(0)] {
+    WebShopDraws draws = DrawByChance(*shop, RandomKey(0).With("serve-envs").With((*servers)++));
+    draws.env_idx = nullptr;  // the host numbers them
+    return NewWebShopServer(shop, std::move(draws));
+  });
+}
+
 }  // namespace
 
 const std::vector<AgentGymKind>& AgentGymKinds() {
   static const auto* const kinds = new std::vector<AgentGymKind>{
+      {"alfworld", "id", LoadAlfWorld},
       {"babyai", "id", LoadBabyAI},
       {"searchqa", "env_idx", LoadSearchQA},
       {"textcraft", "id", LoadTextCraft},
+      {"webshop", "env_idx", LoadWebShopGoals},
   };
   return *kinds;
 }

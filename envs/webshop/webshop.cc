@@ -228,6 +228,42 @@ absl::StatusOr<std::string> OneOf(const std::string& name, const std::string& te
                                                  absl::StrJoin(known, ", "), Suggest(text, known)));
 }
 
+struct Settings {
+  std::string data;  // "": a made-up shop
+  GoalKind kind = GoalKind::kSynthetic;
+  int products = 0;
+  uint64_t seed = 0;
+  bool action_list = false;
+};
+
+absl::StatusOr<Settings> ReadSettings(const Options& options) {
+  const auto value = [&](size_t number) {
+    const OptionSpec& option = WebShopSpec().options[number];
+    const auto given = options.find(option.name);
+    return given == options.end() ? option.default_value : given->second;
+  };
+  const auto goals = OneOf("goals", value(1), {"synthetic", "human"});
+  if (!goals.ok()) return goals.status();
+  const auto products =
+      Number<int>("products", value(2), webshop::kFewestProducts, webshop::kMostProducts);
+  if (!products.ok()) return products.status();
+  const auto seed = Number<uint64_t>("seed", value(3), 0, ~uint64_t{0});
+  if (!seed.ok()) return seed.status();
+  const auto action_list = OneOf("action_list", value(4), {"true", "false"});
+  if (!action_list.ok()) return action_list.status();
+  return Settings{value(0), *goals == "human" ? GoalKind::kHuman : GoalKind::kSynthetic, *products, *seed,
+                  *action_list == "true"};
+}
+
+absl::StatusOr<std::shared_ptr<const Shop>> LoadFolder(const Settings& settings) {
+  auto shop = Shop::Load(settings.data, settings.kind);
+  if (!shop.ok() || !(*shop)->goals.empty()) return shop;
+  const bool human = settings.kind == GoalKind::kHuman;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "data: ", settings.data, " has no ", human ? "human" : "synthetic", " goals; try goals=",
+      human ? "synthetic" : "human", ", or add a file of instructions"));
+}
+
 }  // namespace
 
 const Spec& WebShopSpec() {
@@ -254,41 +290,28 @@ const Spec& WebShopSpec() {
   return *spec;
 }
 
-absl::StatusOr<std::unique_ptr<Environment>> MakeWebShop(const Options& options) {
-  const auto value = [&](size_t number) {
-    const OptionSpec& option = WebShopSpec().options[number];
-    const auto given = options.find(option.name);
-    return given == options.end() ? option.default_value : given->second;
-  };
-  const std::string data = value(0);
-  const auto goals = OneOf("goals", value(1), {"synthetic", "human"});
-  if (!goals.ok()) return goals.status();
-  const auto products =
-      Number<int>("products", value(2), webshop::kFewestProducts, webshop::kMostProducts);
-  if (!products.ok()) return products.status();
-  const auto seed = Number<uint64_t>("seed", value(3), 0, ~uint64_t{0});
-  if (!seed.ok()) return seed.status();
-  const auto action_list = OneOf("action_list", value(4), {"true", "false"});
-  if (!action_list.ok()) return action_list.status();
+absl::StatusOr<std::shared_ptr<const Shop>> LoadWebShop(const Options& options) {
+  const absl::StatusOr<Settings> settings = ReadSettings(options);
+  if (!settings.ok()) return settings.status();
+  if (!settings->data.empty()) return LoadFolder(*settings);
+  return Shop::Make(webshop::MakeProducts(settings->seed, settings->products), GoalKind::kSynthetic);
+}
 
+absl::StatusOr<std::unique_ptr<Environment>> MakeWebShop(const Options& options) {
+  const absl::StatusOr<Settings> settings = ReadSettings(options);
+  if (!settings.ok()) return settings.status();
   auto shared = std::make_shared<Shared>();
-  shared->made_up = data.empty();
-  shared->seed = *seed;
-  shared->action_list = *action_list == "true";
+  shared->made_up = settings->data.empty();
+  shared->seed = settings->seed;
+  shared->action_list = settings->action_list;
   if (shared->made_up) {
-    shared->shop = MadeUpShop(*seed, *products);
+    shared->shop = MadeUpShop(settings->seed, settings->products);
     return std::make_unique<WebShop>(std::move(shared));
   }
-  const GoalKind kind = *goals == "human" ? GoalKind::kHuman : GoalKind::kSynthetic;
-  auto shop = Shop::Load(data, kind);
+  auto shop = LoadFolder(*settings);
   if (!shop.ok()) return shop.status();
   shared->shop = *std::move(shop);
-  if (shared->shop->goals.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("data: ", data, " has no ", *goals, " goals; try goals=",
-                     kind == GoalKind::kHuman ? "synthetic" : "human",
-                     ", or add a file of instructions"));
-  }
+  const GoalKind kind = settings->kind;
   const std::vector<webshop::Product>& all = shared->shop->catalogue->products();
   for (uint32_t i = 0; i < shared->shop->goals.size(); ++i) {
     const webshop::GoalRef& ref = shared->shop->goals[i];

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "envs/environment.h"
+#include "envs/webshop/shop.h"
 
 namespace sojourn::envs {
 
@@ -25,6 +26,9 @@ const Spec& WebShopSpec();
 // test tasks are told apart by the instruction before options and price, so they share none.
 // The reward and the progress are the original's score of the purchase; success is the full score.
 absl::StatusOr<std::unique_ptr<Environment>> MakeWebShop(const Options& options);
+
+// What the options name, for those who play it otherwise (AgentGym's server): a shop with goals.
+absl::StatusOr<std::shared_ptr<const webshop::Shop>> LoadWebShop(const Options& options);
 
 DataReport CheckWebShop(const std::string& directory);
 
