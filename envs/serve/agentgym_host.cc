@@ -1,10 +1,12 @@
 #include "envs/serve/agentgym_host.h"
 
 #include <atomic>
+#include <set>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "envs/alfworld/alfworld.h"
 #include "envs/searchqa/searchqa.h"
 #include "envs/textcraft/recipe_book.h"
@@ -83,7 +85,9 @@ Response AgentGymHost::Handle(std::string_view method, std::string_view target,
   }
   if (environment == nullptr) {
     std::lock_guard lock(blank_mutex_);
-    return blank_->Handle(method, target, body);
+    Response answer = blank_->Handle(method, target, body);
+    if (path == "/list_envs" && answer.status == 200) answer.body = List();
+    return answer;
   }
   Response answer;
   {
@@ -96,6 +100,16 @@ Response AgentGymHost::Handle(std::string_view method, std::string_view target,
     environments_.erase(arguments->at(id_.name));
   }
   return answer;
+}
+
+std::string AgentGymHost::List() {
+  std::set<int64_t> numbers;
+  std::lock_guard lock(mutex_);
+  for (const auto& [text, environment] : environments_) {
+    int64_t number = 0;
+    if (absl::SimpleAtoi(text, &number)) numbers.insert(number);
+  }
+  return absl::StrCat("[", absl::StrJoin(numbers, ","), "]");
 }
 
 Response AgentGymHost::Create(std::string_view method, std::string_view target,

@@ -52,6 +52,7 @@ class AgentGymHost {
     std::unique_ptr<AgentGymServer> server;  // knows this environment alone
     Seats::Seat seat;
   };
+  std::string List();  // the numbers, as JSON
   Response Create(std::string_view method, std::string_view target, std::string_view body);
 
   const Parameter id_;
