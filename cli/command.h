@@ -17,8 +17,8 @@ void AddJobs(CLI::App& app, Action& action);         // jobs.cc: submit, jobs, w
 void AddPlay(CLI::App& app, Action& action);         // play.cc
 void AddConformance(CLI::App& app, Action& action);  // conformance.cc
 void AddEval(CLI::App& app, Action& action);         // eval.cc
-void AddHouseholds(CLI::App& app, Action& action);   // households.cc
 void AddData(CLI::App& app, Action& action);         // data.cc
+void AddDataMake(CLI::App& data, Action& action);    // data_make.cc, part of it
 void AddDifficulty(CLI::App& app, Action& action);   // difficulty.cc
 void AddIndex(CLI::App& app, Action& action);        // index.cc
 void AddServeEnvs(CLI::App& app, Action& action);    // serve_envs.cc

@@ -66,8 +66,9 @@ int Check(const Arguments& a) {
 void AddData(CLI::App& app, Action& action) {
   auto a = std::make_shared<Arguments>();
   CLI::App* data =
-      app.add_subcommand("data", "Real data for environments: questions, games, products");
+      app.add_subcommand("data", "Data for environments: check a folder of it, or make some up");
   data->require_subcommand(1);
+  AddDataMake(*data, action);
   CLI::App* check = data->add_subcommand(
       "check", "What a folder holds for each environment; status 1 if there are faults");
   check

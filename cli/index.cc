@@ -1,13 +1,11 @@
-// sojourn index: the passage index that the environment searchqa searches, and worlds for it.
-#include <algorithm>
+// sojourn index: the passage index that the environment searchqa searches.
 #include <cstdio>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "cli/bar.h"
 #include "cli/command.h"
-#include "cli/progress.h"
-#include "common/shutdown.h"
 #include "envs/searchqa/corpus.h"
 #include "envs/searchqa/game.h"
 #include "envs/searchqa/index_builder.h"
@@ -23,39 +21,8 @@ using envs::searchqa::PassageIndex;
 
 struct Arguments {
   std::string input, out, query;
-  bool check = false, generate = false;
+  bool check = false;
   int memory_mb = 1024, results = envs::searchqa::kAgentGymResults;
-  uint32_t passages = 8000;
-  int64_t questions = 10000;
-  uint64_t seed = 0;
-};
-
-// A bar on a terminal; elsewhere nothing. False when the user wants to stop.
-class Bar {
- public:
-  bool Show(const char* doing, double done) {
-    if (ShutdownRequested()) return false;
-    const int permille = static_cast<int>(std::clamp(done, 0.0, 1.0) * 1000);
-    if (!terminal_ || (permille == shown_ && doing == doing_)) return true;
-    shown_ = permille;
-    doing_ = doing;
-    constexpr int kWidth = 40;
-    const int full = permille * kWidth / 1000;
-    std::fprintf(stderr, "\r\033[K%s [%s%s] %3d%%  %s", doing, std::string(full, '#').c_str(),
-                 std::string(kWidth - full, '.').c_str(), permille / 10,
-                 FormatSeconds(absl::ToDoubleSeconds(absl::Now() - start_)).c_str());
-    std::fflush(stderr);
-    return true;
-  }
-  ~Bar() {
-    if (shown_ >= 0) std::fprintf(stderr, "\r\033[K");
-  }
-
- private:
-  const bool terminal_ = IsTerminal(stderr);
-  const absl::Time start_ = absl::Now();
-  const char* doing_ = nullptr;
-  int shown_ = -1;
 };
 
 // An index may replace an index, and nothing else that somebody needs.
@@ -112,18 +79,6 @@ int Build(const Arguments& a) {
   return 0;
 }
 
-int Generate(const Arguments& a) {
-  {
-    Bar bar;
-    const absl::Status written =
-        envs::searchqa::WriteWorld(a.input, a.seed, a.passages, a.questions,
-                                   [&](double done) { return bar.Show("writing", done); });
-    if (!written.ok()) return Fail(written);
-  }
-  std::printf("%s: corpus.jsonl, train.jsonl, test.jsonl\n", a.input.c_str());
-  return 0;
-}
-
 // Of an index that is there: whether it is whole, and what a query finds.
 int Use(const Arguments& a) {
   const auto index = PassageIndex::Open(a.input);
@@ -157,37 +112,25 @@ void AddIndex(CLI::App& app, Action& action) {
   command
       ->add_option("CORPUS", a->input,
                    "a file of lines {\"id\", \"contents\": \"\\\"TITLE\\\"\\nTEXT\"}; with --check "
-                   "and --search an index, with --generate a folder")
+                   "and --search an index")
       ->required();
   command->add_option("--out", a->out, "the index to write");
   command->add_option("--memory-mb", a->memory_mb, "about how much memory to use for it")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  CLI::Option* check = command->add_flag("--check", a->check, "compare an index's checksums");
-  CLI::Option* search = command->add_option("--search", a->query, "show what a query finds");
+  command->add_flag("--check", a->check, "compare an index's checksums");
+  command->add_option("--search", a->query, "show what a query finds");
   command->add_option("--results", a->results, "how many passages --search shows")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  CLI::Option* generate = command->add_flag(
-      "--generate", a->generate, "write the corpus and the questions of a world that is made up");
-  command->add_option("--passages", a->passages, "of each split of that world")
-      ->check(CLI::Range(envs::searchqa::kFewestPassages, envs::searchqa::kMostPassages))
-      ->capture_default_str();
-  command->add_option("--questions", a->questions, "of each split and number of hops, at most")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command->add_option("--seed", a->seed, "of that world")->capture_default_str();
-  generate->excludes(check)->excludes(search);
   command->footer(
       "Lines that hold no passage are named and left out. The old index stays until the new one\n"
       "is whole.\n"
       "Examples:\n"
       "  sojourn index wiki-18.jsonl --out data/searchqa/wiki-18.index\n"
-      "  sojourn index data/searchqa/wiki-18.index --search \"when was Pavia's cathedral begun\"\n"
-      "  sojourn index --generate world --passages 100000");
+      "  sojourn index data/searchqa/wiki-18.index --search \"when was Pavia's cathedral begun\"");
   command->callback([a, &action] {
     action = [a] {
-      if (a->generate) return Generate(*a);
       return a->check || !a->query.empty() ? Use(*a) : Build(*a);
     };
   });

@@ -27,14 +27,22 @@ class IndexTest : public ::testing::Test {
   ~IndexTest() override { std::filesystem::remove_all(folder_); }
   // `sojourn index ARGUMENTS`, where @ stands for the folder. -1: they were not understood.
   int Index(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "index");
+    return Run(std::move(arguments));
+  }
+  int Make(std::vector<std::string> arguments) {  // sojourn data make
+    arguments.insert(arguments.begin(), {"data", "make"});
+    return Run(std::move(arguments));
+  }
+  int Run(std::vector<std::string> arguments) {
     CLI::App app;
     Action action;
+    AddData(app, action);
     AddIndex(app, action);
     std::reverse(arguments.begin(), arguments.end());
     for (std::string& argument : arguments) {
       if (argument[0] == '@') argument = folder_ + argument.substr(1);
     }
-    arguments.push_back("index");
     try {
       app.parse(std::move(arguments));
     } catch (const CLI::ParseError&) {
@@ -48,8 +56,8 @@ class IndexTest : public ::testing::Test {
 };
 
 TEST_F(IndexTest, AWorldIsWrittenIndexedCheckedAndSearched) {
-  EXPECT_EQ(Index({"--generate", "@/world", "--passages", "100", "--questions", "5"}), 0);
-  EXPECT_EQ(Index({"--generate", "@/world", "--passages", "100"}), 1);  // not over it
+  EXPECT_EQ(Make({"searchqa", "@/world", "--passages", "100", "--questions", "5"}), 0);
+  EXPECT_EQ(Make({"searchqa", "@/world", "--passages", "100"}), 1);  // not over it
   EXPECT_EQ(Index({"@/world/corpus.jsonl", "--out", "@/world/index"}), 0);
   EXPECT_EQ(Index({"@/world/corpus.jsonl", "--out", "@/world/index"}), 0);  // again
   EXPECT_EQ(Index({"@/world/index", "--check", "--search", "town"}), 0);
@@ -58,6 +66,14 @@ TEST_F(IndexTest, AWorldIsWrittenIndexedCheckedAndSearched) {
   ASSERT_TRUE(WriteFileAtomically(folder_ + "/world/index", bytes).ok());
   EXPECT_EQ(Index({"@/world/index", "--check"}), 1);
   EXPECT_THAT(failure, HasSubstr("is damaged"));
+}
+
+TEST_F(IndexTest, WhatIsMadeUpHasNoFaults) {
+  EXPECT_EQ(Make({"alfworld", "@/games", "--games", "1"}), 0);
+  EXPECT_EQ(Make({"webshop", "@/shop", "--products", "100"}), 0);
+  EXPECT_EQ(Make({"webshop", "@/shop", "--products", "100"}), 1);  // not over it
+  EXPECT_EQ(Run({"data", "check", "@/games"}), 0);
+  EXPECT_EQ(Run({"data", "check", "@/shop"}), 0);
 }
 
 TEST_F(IndexTest, WhatIsNoIndexIsNotReplaced) {
@@ -76,9 +92,9 @@ TEST_F(IndexTest, ImpossibleRequestsFail) {
   EXPECT_EQ(Index({"@/empty.jsonl", "--search", "x"}), 1);
   EXPECT_EQ(Index({"@/empty.jsonl"}), 1);
   EXPECT_EQ(Index({"@/nowhere", "--out", "@/index"}), 1);
-  EXPECT_EQ(Index({"--generate", "@/empty.jsonl"}), 1);
-  EXPECT_EQ(Index({"--generate", "@/world", "--passages", "1"}), -1);
-  EXPECT_EQ(Index({"--generate", "@/world", "--check"}), -1);
+  EXPECT_EQ(Make({"searchqa", "@/empty.jsonl"}), 1);
+  EXPECT_EQ(Make({"searchqa", "@/world", "--passages", "1"}), -1);
+  EXPECT_EQ(Make({"chess", "@/world"}), -1);
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/index"));
 }
 

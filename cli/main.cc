@@ -33,7 +33,6 @@ int main(int argc, char** argv) {
   sojourn::cli::AddPlay(app, action);
   sojourn::cli::AddConformance(app, action);
   sojourn::cli::AddEval(app, action);
-  sojourn::cli::AddHouseholds(app, action);
   sojourn::cli::AddDifficulty(app, action);
   sojourn::cli::AddData(app, action);
   sojourn::cli::AddIndex(app, action);

@@ -388,6 +388,7 @@ std::string Dump(const Json& value) {
 }  // namespace
 
 DataFiles FindDataFiles(const std::string& directory) {
+  constexpr char kFolder[] = "webshop";
   struct Kind {
     std::string DataFiles::*path;
     std::vector<std::string_view> prefixes;
@@ -421,6 +422,10 @@ DataFiles FindDataFiles(const std::string& directory) {
       largest = size;
       files.*kind.path = path.string();
     }
+  }
+  if (files.products.empty() && fs::path(directory).filename() != kFolder) {
+    const fs::path below = fs::path(directory) / kFolder;
+    if (fs::is_directory(below, error)) return FindDataFiles(below.string());
   }
   return files;
 }

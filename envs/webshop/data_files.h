@@ -13,7 +13,7 @@
 
 namespace sojourn::envs::webshop {
 
-// The data files of a folder, by their names, bare or packed by xz; of several of a kind the
+// The data files of a folder (or, when it has none, of a folder webshop in it), by their names, bare or packed by xz; of several of a kind the
 // largest:
 //  - items_shuffle*.json, products*.json[l], documents*.jsonl: products, as a JSON array of
 //  WebShop's

@@ -1,4 +1,4 @@
-"""Records what ALFWorld's original text engine does with the games in this folder, which `sojourn households` made:
+"""Records what ALFWorld's original text engine does with the games in this folder, which `sojourn data make alfworld` made:
 a walkthrough and random commands for each, one JSON object a line.
 
   pip install textworld==1.7.0 fast-downward-textworld==20.6.4    (Python 3.11)
