@@ -194,9 +194,9 @@ int Searches(const std::string& index_path, const std::string& questions_path, i
   return 0;
 }
 
-// The words of instructions searched for among 100,000 made-up products, and what an instance takes.
+// The words of instructions searched for among 100,000 made-up products.
 void ShopSearches(int passes) {
-  constexpr int kProducts = 100'000, kTasks = 100, kInstances = 1000;
+  constexpr int kProducts = 100'000, kTasks = 100;
   const Options options = {{"products", absl::StrCat(kProducts)}};
   const auto environment = Make("webshop", options);
   if (!environment.ok()) return;
@@ -222,19 +222,29 @@ void ShopSearches(int passes) {
   for (const double value : ms) mean += value / static_cast<double>(ms.size());
   std::printf("webshop: %d products, %zu searches, ms: mean %.3f, median %.3f, worst %.3f\n", kProducts,
               ms.size(), mean, ms[ms.size() / 2], ms.back());
+}
 
-  const size_t before = mallinfo2().uordblks;
-  std::vector<std::unique_ptr<Instance>> instances;
-  for (int i = 0; i < kInstances; ++i) {
-    instances.push_back((*environment)->NewInstance());
-    (void)instances.back()->Reset({Split::kTrain, 4, i});
-    for (int step = 0; step < 3; ++step) {
-      const auto advice = instances.back()->Expert();
-      if (advice.ok()) (void)instances.back()->Step(advice->action);
-    }
+// What an instance takes that is in the middle of its hardest task.
+void Memory() {
+  constexpr int kInstances = 1000;
+  for (const std::string& name : Names()) {
+    const auto environment = Make(name);
+    if (!environment.ok()) continue;
+    const int difficulty = (*environment)->spec().difficulties.back().difficulty;
+    const auto play = [&](Instance& instance, int index) {
+      (void)instance.Reset({Split::kTrain, difficulty, index});
+      for (int step = 0; step < 3; ++step) {
+        const auto advice = instance.Expert();
+        if (advice.ok()) (void)instance.Step(advice->action);
+      }
+    };
+    play(*(*environment)->NewInstance(), kInstances);  // what is shared is there afterwards
+    const size_t before = mallinfo2().uordblks;
+    std::vector<std::unique_ptr<Instance>> instances;
+    for (int i = 0; i < kInstances; ++i) play(*instances.emplace_back((*environment)->NewInstance()), i);
+    std::printf("%-32s %12.1f KiB an instance in play\n", name.c_str(),
+                static_cast<double>(mallinfo2().uordblks - before) / 1024 / kInstances);
   }
-  std::printf("webshop: %.1f KiB an instance in play\n",
-              static_cast<double>(mallinfo2().uordblks - before) / 1024 / kInstances);
 }
 
 using Chooser = std::function<absl::StatusOr<std::string>(Instance&)>;
@@ -338,6 +348,8 @@ int main(int argc, char** argv) {
   envs::Print(
       envs::TextPlay("webshop", {{"products", "100000"}}, "webshop, 100,000 products", passes),
       as_json);
-  if (!as_json) envs::ShopSearches(passes);
+  if (as_json) return 0;
+  envs::ShopSearches(passes);
+  envs::Memory();
   return 0;
 }
