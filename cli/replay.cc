@@ -145,7 +145,7 @@ struct File {
   std::vector<Line> lines;
   Format format = Format::kUnknown;  // of the first line that is JSON
   envs::alfworld::RecordedGames games;  // of ALFWorld's episodes
-  Shop shop = absl::NotFoundError("no line of WebShop came first");  // of WebShop's sessions
+  Shop shop = absl::NotFoundError("a line of WebShop in a file that begins with something else");  // of WebShop's sessions
   std::mutex mutex;
   FileReplay result;  // guarded by `mutex` while threads run
 

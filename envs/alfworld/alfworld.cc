@@ -11,6 +11,7 @@
 #include "common/suggest.h"
 #include "envs/alfworld/expert.h"
 #include "envs/alfworld/interface.h"
+#include "envs/option_values.h"
 #include "envs/python_text.h"
 
 namespace sojourn::envs {
@@ -138,25 +139,6 @@ class AlfWorld : public Environment {
   const ActionList list_;
 };
 
-// The value that is given for the spec's option, or its default.
-std::string ValueOf(const Options& options, const char* name) {
-  const auto given = options.find(name);
-  if (given != options.end()) return given->second;
-  for (const OptionSpec& option : AlfWorldSpec().options) {
-    if (option.name == name) return option.default_value;
-  }
-  return "";
-}
-
-absl::StatusOr<uint64_t> NumberOf(const Options& options, const char* name, uint64_t least,
-                                  uint64_t most) {
-  const std::string value = ValueOf(options, name);
-  uint64_t number = 0;
-  if (absl::SimpleAtoi(value, &number) && number >= least && number <= most) return number;
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, ": \"", value, "\" is not a whole number from ", least, " to ", most));
-}
-
 }  // namespace
 
 const Spec& AlfWorldSpec() {
@@ -218,13 +200,13 @@ std::string AgentGymReply(std::string_view reply) {
 }
 
 absl::StatusOr<std::shared_ptr<const Library>> LoadAlfWorldLibrary(const Options& options) {
-  const auto seed = NumberOf(options, "seed", 0, std::numeric_limits<uint64_t>::max());
-  if (!seed.ok()) return seed.status();
-  const auto receptacles =
-      NumberOf(options, "receptacles", alfworld::kFewestReceptacles, alfworld::kMostReceptacles);
-  if (!receptacles.ok()) return receptacles.status();
-  const std::string data = ValueOf(options, "data");
-  if (data.empty()) return Library::Generate(*seed, static_cast<int>(*receptacles));
+  OptionValues values(AlfWorldSpec(), options);
+  const uint64_t seed = values.Number("seed", 0, std::numeric_limits<uint64_t>::max());
+  const auto receptacles = static_cast<int>(
+      values.Number("receptacles", alfworld::kFewestReceptacles, alfworld::kMostReceptacles));
+  const std::string data = values.Text("data");
+  if (!values.status().ok()) return values.status();
+  if (data.empty()) return Library::Generate(seed, receptacles);
   DataReport report;
   auto library = Library::Load(data, &report);
   if (library.ok() || report.faults.empty()) return library;
@@ -233,12 +215,9 @@ absl::StatusOr<std::shared_ptr<const Library>> LoadAlfWorldLibrary(const Options
 }
 
 absl::StatusOr<std::unique_ptr<Environment>> MakeAlfWorld(const Options& options) {
-  const std::string list = ValueOf(options, "action_list");
-  if (list != "first" && list != "all" && list != "none") {
-    return absl::InvalidArgumentError(absl::StrCat("action_list: unknown \"", list,
-                                                   "\"; known: first, all, none",
-                                                   Suggest(list, {"first", "all", "none"})));
-  }
+  OptionValues values(AlfWorldSpec(), options);
+  const std::string list = values.OneOf("action_list", {"first", "all", "none"});
+  if (!values.status().ok()) return values.status();
   auto library = LoadAlfWorldLibrary(options);
   if (!library.ok()) return library.status();
   return std::make_unique<AlfWorld>(*std::move(library), list == "first" ? ActionList::kFirst

@@ -13,6 +13,7 @@
 #include "envs/babyai/interface.h"
 #include "envs/babyai/mission.h"
 #include "envs/babyai/text.h"
+#include "envs/option_values.h"
 
 namespace sojourn::envs {
 namespace {
@@ -269,28 +270,11 @@ const Spec& BabyAISpec() {
 }
 
 absl::StatusOr<std::unique_ptr<Environment>> MakeBabyAI(const Options& options) {
+  OptionValues values(BabyAISpec(), options);
   Settings settings;
-  const auto choose = [](const std::string& name, const std::string& value, const char* yes,
-                         const char* no, bool* choice) -> absl::Status {
-    if (value != yes && value != no) {
-      return absl::InvalidArgumentError(absl::StrCat("babyai option ", name, ": \"", value,
-                                                     "\" is not possible; use ", yes, " or ", no));
-    }
-    *choice = value == yes;
-    return absl::OkStatus();
-  };
-  for (const auto& [name, value] : options) {
-    absl::Status status;
-    if (name == "action_list") {
-      status = choose(name, value, "true", "false", &settings.action_list);
-    } else if (name == "reward") {
-      status = choose(name, value, "success", "agentgym", &settings.reward_is_success);
-    } else {
-      status = absl::InvalidArgumentError(
-          absl::StrCat("babyai has no option \"", name, "\"; it has action_list and reward"));
-    }
-    if (!status.ok()) return status;
-  }
+  settings.action_list = values.Truth("action_list");
+  settings.reward_is_success = values.OneOf("reward", {"agentgym", "success"}) == "success";
+  if (!values.status().ok()) return values.status();
   return std::make_unique<BabyAI>(settings);
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "envs/option_values.h"
 #include "envs/remote/seat.h"
 #include "envs/remote/server_process.h"
 #include "envs/remote/task_ranges.h"
@@ -132,42 +133,6 @@ class Remote : public Environment {
   const Spec spec_;
 };
 
-// Reads options by name, with the spec's defaults, and keeps the first fault.
-class Reader {
- public:
-  explicit Reader(const Options& given) : given_(given) {}
-
-  std::string Text(const char* name) {
-    const auto found = given_.find(name);
-    if (found != given_.end()) return found->second;
-    for (const OptionSpec& option : RemoteSpec().options) {
-      if (option.name == name) return option.default_value;
-    }
-    return "";
-  }
-  int64_t Number(const char* name, int64_t least, int64_t most) {
-    int64_t value = 0;
-    const std::string text = Text(name);
-    if (absl::SimpleAtoi(text, &value) && value >= least && value <= most) return value;
-    Fault(name, absl::StrCat("\"", text, "\" is not a whole number from ", least, " to ", most));
-    return least;
-  }
-  template <typename T>
-  T Value(const char* name, absl::StatusOr<T> value) {
-    if (value.ok()) return *std::move(value);
-    Fault(name, value.status().message());
-    return T();
-  }
-  void Fault(const char* name, std::string_view why) {
-    if (status.ok()) status = absl::InvalidArgumentError(absl::StrCat(name, ": ", why));
-  }
-
-  absl::Status status;
-
- private:
-  const Options& given_;
-};
-
 std::string FormsNamed() {
   return absl::StrJoin(remote::AgentGymForms(), ", ",
                        [](std::string* out, const auto& form) { *out += form.kind; });
@@ -204,7 +169,7 @@ const Spec& RemoteSpec() {
 }
 
 absl::StatusOr<std::unique_ptr<Environment>> MakeRemote(const Options& options) {
-  Reader read(options);
+  OptionValues read(RemoteSpec(), options);
   auto shared = std::make_shared<Shared>();
   Spec spec = RemoteSpec();
   shared->contract = read.Text("contract");
@@ -247,7 +212,7 @@ absl::StatusOr<std::unique_ptr<Environment>> MakeRemote(const Options& options) 
       read.Fault("command", process.status().message());
     }
   }
-  if (!read.status.ok()) return read.status;
+  if (!read.status().ok()) return read.status();
 
   spec.difficulties.clear();
   const Spec* known = nullptr;

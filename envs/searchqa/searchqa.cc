@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "envs/option_values.h"
 #include "envs/searchqa/game.h"
 #include "envs/searchqa/interface.h"
 #include "envs/searchqa/players.h"
@@ -103,25 +104,6 @@ class SearchQA : public Environment {
   const int results_;
 };
 
-// The value that is given for the spec's option, or its default.
-std::string ValueOf(const Options& options, const char* name) {
-  const auto given = options.find(name);
-  if (given != options.end()) return given->second;
-  for (const OptionSpec& option : SearchQASpec().options) {
-    if (option.name == name) return option.default_value;
-  }
-  return "";
-}
-
-absl::StatusOr<uint64_t> NumberOf(const Options& options, const char* name, uint64_t least,
-                                  uint64_t most) {
-  const std::string value = ValueOf(options, name);
-  uint64_t number = 0;
-  if (absl::SimpleAtoi(value, &number) && number >= least && number <= most) return number;
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, ": \"", value, "\" is not a whole number from ", least, " to ", most));
-}
-
 }  // namespace
 
 const Spec& SearchQASpec() {
@@ -147,23 +129,24 @@ const Spec& SearchQASpec() {
 }
 
 absl::StatusOr<std::shared_ptr<const Library>> LoadSearchQALibrary(const Options& options) {
-  const auto seed = NumberOf(options, "seed", 0, std::numeric_limits<uint64_t>::max());
-  if (!seed.ok()) return seed.status();
-  const auto passages =
-      NumberOf(options, "passages", searchqa::kFewestPassages, searchqa::kMostPassages);
-  if (!passages.ok()) return passages.status();
-  const std::string data = ValueOf(options, "data");
-  if (data.empty()) return Library::Generate(*seed, static_cast<uint32_t>(*passages));
+  OptionValues values(SearchQASpec(), options);
+  const uint64_t seed = values.Number("seed", 0, std::numeric_limits<uint64_t>::max());
+  const auto passages = static_cast<uint32_t>(
+      values.Number("passages", searchqa::kFewestPassages, searchqa::kMostPassages));
+  const std::string data = values.Text("data");
+  if (!values.status().ok()) return values.status();
+  if (data.empty()) return Library::Generate(seed, passages);
   DataReport report;
   return Library::Load(data, &report);
 }
 
 absl::StatusOr<std::unique_ptr<Environment>> MakeSearchQA(const Options& options) {
-  const auto results = NumberOf(options, "results", 1, kMostResults);
-  if (!results.ok()) return results.status();
+  OptionValues values(SearchQASpec(), options);
+  const auto results = static_cast<int>(values.Number("results", 1, kMostResults));
+  if (!values.status().ok()) return values.status();
   auto library = LoadSearchQALibrary(options);
   if (!library.ok()) return library.status();
-  return std::make_unique<SearchQA>(*std::move(library), static_cast<int>(*results));
+  return std::make_unique<SearchQA>(*std::move(library), results);
 }
 
 DataReport CheckSearchQAData(const std::string& directory) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
 #include "common/suggest.h"
+#include "envs/option_values.h"
 #include "envs/react.h"
 #include "envs/textcraft/fresh_world.h"
 #include "envs/textcraft/game.h"
@@ -215,30 +216,12 @@ const Spec& TextCraftSpec() {
 }
 
 absl::StatusOr<std::unique_ptr<Environment>> MakeTextCraft(const Options& options) {
-  const auto value = [&](const OptionSpec& option) {
-    const auto given = options.find(option.name);
-    return given == options.end() ? option.default_value : given->second;
-  };
+  OptionValues values(TextCraftSpec(), options);
   auto shared = std::make_shared<Shared>();
-  const std::string recipes = value(TextCraftSpec().options[0]);
-  if (recipes != "real" && recipes != "fresh") {
-    return absl::InvalidArgumentError(absl::StrCat("recipes: unknown \"", recipes,
-                                                   "\"; known: real, fresh",
-                                                   Suggest(recipes, {"real", "fresh"})));
-  }
-  shared->fresh = recipes == "fresh";
-  const std::string distractors = value(TextCraftSpec().options[1]);
-  if (!absl::SimpleAtoi(distractors, &shared->distractors) || shared->distractors < 0 ||
-      shared->distractors > kMostDistractors) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "distractors: \"", distractors, "\" is not a whole number from 0 to ", kMostDistractors));
-  }
-  const std::string counts = value(TextCraftSpec().options[2]);
-  if (!absl::SimpleAtoi(counts, &shared->most_of_a_kind) || shared->most_of_a_kind < 1 ||
-      shared->most_of_a_kind > textcraft::kMostOfAKind) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "counts: \"", counts, "\" is not a whole number from 1 to ", textcraft::kMostOfAKind));
-  }
+  shared->fresh = values.OneOf("recipes", {"real", "fresh"}) == "fresh";
+  shared->distractors = static_cast<int>(values.Number("distractors", 0, kMostDistractors));
+  shared->most_of_a_kind = static_cast<int>(values.Number("counts", 1, textcraft::kMostOfAKind));
+  if (!values.status().ok()) return values.status();
 
   auto book = RecipeBook::Minecraft();
   if (!book.ok()) return book.status();

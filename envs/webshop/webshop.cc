@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/suggest.h"
+#include "envs/option_values.h"
 #include "envs/python_text.h"
 #include "envs/webshop/data_files.h"
 #include "envs/webshop/generator.h"
@@ -213,21 +214,6 @@ std::shared_ptr<const Shop> MadeUpShop(uint64_t seed, int products) {
   return shop;
 }
 
-template <typename T>
-absl::StatusOr<T> Number(const std::string& name, const std::string& text, T least, T most) {
-  T value = 0;
-  if (absl::SimpleAtoi(text, &value) && value >= least && value <= most) return value;
-  return absl::InvalidArgumentError(absl::StrCat(name, ": \"", text, "\" is not a whole number from ",
-                                                 least, " to ", most));
-}
-
-absl::StatusOr<std::string> OneOf(const std::string& name, const std::string& text,
-                                  const std::vector<std::string>& known) {
-  if (std::find(known.begin(), known.end(), text) != known.end()) return text;
-  return absl::InvalidArgumentError(absl::StrCat(name, ": unknown \"", text, "\"; known: ",
-                                                 absl::StrJoin(known, ", "), Suggest(text, known)));
-}
-
 struct Settings {
   std::string data;  // "": a made-up shop
   GoalKind kind = GoalKind::kSynthetic;
@@ -237,22 +223,16 @@ struct Settings {
 };
 
 absl::StatusOr<Settings> ReadSettings(const Options& options) {
-  const auto value = [&](size_t number) {
-    const OptionSpec& option = WebShopSpec().options[number];
-    const auto given = options.find(option.name);
-    return given == options.end() ? option.default_value : given->second;
-  };
-  const auto goals = OneOf("goals", value(1), {"synthetic", "human"});
-  if (!goals.ok()) return goals.status();
-  const auto products =
-      Number<int>("products", value(2), webshop::kFewestProducts, webshop::kMostProducts);
-  if (!products.ok()) return products.status();
-  const auto seed = Number<uint64_t>("seed", value(3), 0, ~uint64_t{0});
-  if (!seed.ok()) return seed.status();
-  const auto action_list = OneOf("action_list", value(4), {"true", "false"});
-  if (!action_list.ok()) return action_list.status();
-  return Settings{value(0), *goals == "human" ? GoalKind::kHuman : GoalKind::kSynthetic, *products, *seed,
-                  *action_list == "true"};
+  OptionValues values(WebShopSpec(), options);
+  Settings settings;
+  settings.data = values.Text("data");
+  settings.kind = values.OneOf("goals", {"synthetic", "human"}) == "human" ? GoalKind::kHuman : GoalKind::kSynthetic;
+  settings.products = static_cast<int>(
+      values.Number("products", webshop::kFewestProducts, webshop::kMostProducts));
+  settings.seed = values.Number("seed", 0, ~uint64_t{0});
+  settings.action_list = values.Truth("action_list");
+  if (!values.status().ok()) return values.status();
+  return settings;
 }
 
 absl::StatusOr<std::shared_ptr<const Shop>> LoadFolder(const Settings& settings) {
