@@ -19,13 +19,12 @@ namespace {
 // Of a matrix in bf16.
 int64_t MatrixBytes(int64_t head_dim) { return RoundUp(head_dim, kPanel) * kPanel * 2; }
 
-// The place of a token's element `d` in the packed matrix of keys, and in that of values.
-SOJOURN_INLINE int64_t KeyPlace(int64_t slot, int64_t d) {
-  return (d / 32 * 2 + slot / 16) * 512 + d % 32 / 2 * 32 + slot % 16 * 2 + d % 2;
-}
-SOJOURN_INLINE int64_t ValuePlace(int64_t slot, int64_t d) {
-  return d / 16 * 512 + slot / 2 * 32 + d % 16 * 2 + slot % 2;
-}
+// The place of a token's element `d` in the packed matrix of keys, and in that of values, is the sum of
+// two numbers without a common bit.
+SOJOURN_INLINE int64_t KeySlot(int64_t slot) { return slot / 16 * 512 + slot % 16 * 2; }
+SOJOURN_INLINE int64_t KeyElement(int64_t d) { return d / 32 * 1024 + d % 32 / 2 * 32 + d % 2; }
+SOJOURN_INLINE int64_t ValueSlot(int64_t slot) { return slot / 2 * 32 + slot % 2; }
+SOJOURN_INLINE int64_t ValueElement(int64_t d) { return d / 16 * 512 + d % 16 * 2; }
 
 // Keys, then values, as products read them.
 struct Bf16Cache {
@@ -34,18 +33,18 @@ struct Bf16Cache {
   static int64_t HeadBytes(int64_t head_dim) { return 2 * StoredBytes(head_dim); }
   static int64_t ScratchBytes(int64_t) { return 0; }
 
-  // Writes x[n] of one token; place(i) is where element i goes.
-  template <typename Place>
-  static SOJOURN_INLINE void Write(const float* x, int64_t n, std::byte* matrix, float*,
-                                   const Place& place) {
-    uint16_t* const to = reinterpret_cast<uint16_t*>(matrix);
+  // Writes x[n] of one token: element i goes to slot + element(i).
+  template <typename Element>
+  static SOJOURN_INLINE void Write(const float* x, int64_t n, std::byte* matrix, float*, int64_t slot,
+                                   const Element& element) {
+    uint16_t* const to = reinterpret_cast<uint16_t*>(matrix) + slot;
     for (int64_t i = 0; i < n; i += kLanes) {
       float rounded[kLanes];
       Store(rounded, RoundToBf16(i + kLanes <= n ? Load(x + i) : LoadSome(x + i, n - i, 0)));
       for (int64_t j = 0; j < kLanes && i + j < n; ++j) {
         uint32_t bits;
         __builtin_memcpy(&bits, rounded + j, sizeof bits);
-        to[place(i + j)] = static_cast<uint16_t>(bits >> 16);
+        to[element(i + j)] = static_cast<uint16_t>(bits >> 16);
       }
     }
   }
@@ -108,9 +107,10 @@ struct Int8Cache {
   }
   static int64_t ScratchBytes(int64_t head_dim) { return MatrixBytes(head_dim); }
 
-  template <typename Place>
-  static SOJOURN_INLINE void Write(const float* x, int64_t n, std::byte* matrix, float* scale,
-                                   const Place& place) {
+  template <typename Element>
+  static SOJOURN_INLINE void Write(const float* x, int64_t n, std::byte* matrix, float* scale, int64_t slot,
+                                   const Element& element) {
+    std::byte* const to = matrix + CodePlace(slot);  // which only moves bits
     V most = Zero(), nothing = Zero();
     const auto lanes = [&](int64_t i) SOJOURN_LAMBDA {
       return i + kLanes <= n ? Load(x + i) : LoadSome(x + i, n - i, 0);
@@ -128,7 +128,7 @@ struct Int8Cache {
       float codes[kLanes];
       Store(codes, bad == 0 ? lanes(i) * inverse + kMagic - kMagic : Zero());
       for (int64_t j = 0; j < kLanes && i + j < n; ++j) {
-        matrix[CodePlace(place(i + j))] = static_cast<std::byte>(static_cast<int8_t>(codes[j]));
+        to[CodePlace(element(i + j))] = static_cast<std::byte>(static_cast<int8_t>(codes[j]));
       }
     }
   }
@@ -159,10 +159,10 @@ void StoreKv(const AttentionShape& shape, int64_t position, const float* qkv, st
       turned[i] = k[i] * cos[i] - k[half + i] * sin[i];
       turned[half + i] = k[half + i] * cos[i] + k[i] * sin[i];
     }
-    Cache::Write(turned, dim, block, scales + slot,
-                 [&](int64_t d) SOJOURN_LAMBDA { return KeyPlace(slot, d); });
-    Cache::Write(k + shape.kv_heads * dim, dim, block + stored, scales + kPanel + slot,
-                 [&](int64_t d) SOJOURN_LAMBDA { return ValuePlace(slot, d); });
+    Cache::Write(turned, dim, block, scales + slot, KeySlot(slot),
+                 [](int64_t d) SOJOURN_LAMBDA { return KeyElement(d); });
+    Cache::Write(k + shape.kv_heads * dim, dim, block + stored, scales + kPanel + slot, ValueSlot(slot),
+                 [](int64_t d) SOJOURN_LAMBDA { return ValueElement(d); });
   }
 }
 

@@ -5,7 +5,7 @@
 //   bf16  bfloat16 weights, activations, keys and values; sums in fp32
 //   int8  signed bytes in groups of 64 with a scale each, of the weights (beforehand) and of the
 //         activations (as they come); sums of a group in integers, of groups in fp32; keys and
-//         values as in bf16
+//         values as bytes with a scale per token and KV head, their products in bf16
 //
 // In every table a row's result is one chain of sums in an order that depends on nothing but the
 // row's own length: not on the other rows, on how the columns are split among threads, or on how
