@@ -8,9 +8,12 @@
 namespace sojourn::policy {
 namespace {
 
-constexpr int64_t kPieceRows = 8;         // rows of one piece of work between products
+constexpr int64_t kManyRows = 64;         // of which a block's tokens are stored together
 constexpr int64_t kSpanRows = 64;         // tokens of a sequence that attend in one piece
-constexpr int64_t kPieceBytes = 1 << 15;  // weights of a product's piece, about
+constexpr int64_t kPieceBytes = 1 << 15;  // weights of a product's piece, at least about
+constexpr int64_t kPieces = 8;            // per thread of a large product
+constexpr int64_t kGatedPanels = 4;       // of a piece at most
+constexpr int64_t kGates = kPanel / 2;
 
 torch::Tensor Plain(const torch::Tensor& weight) {
   return weight.detach().to(torch::kCPU, torch::kFloat).contiguous();
@@ -36,18 +39,19 @@ EngineModel::EngineModel(const Model& model, WeightFormat format, int64_t max_ro
       pool_(pool),
       layers_(config_.num_hidden_layers),
       block_bytes_(shape_.kv_heads * products_.kv_head_bytes(shape_.head_dim)),
-      slab_blocks_(std::max<int64_t>(
-          1, 2 * Bytes::kHugePage / (config_.num_hidden_layers * block_bytes_))),
+      slab_blocks_(
+          std::max<int64_t>(1, 2 * kHugePage / (config_.num_hidden_layers * block_bytes_))),
       x_(max_rows * RoundUp(config_.hidden_size, kPanel)),
       qkv_(max_rows * RoundUp(shape_.row(), kPanel)),
       attended_(max_rows * shape_.heads * shape_.head_dim),
-      gate_up_(max_rows * RoundUp(2 * config_.intermediate_size, kPanel)),
+      activated_(max_rows * RoundUp(config_.intermediate_size, kGates)),
       scratch_(pool.threads()) {
   const int64_t widest =
       std::max({config_.hidden_size, shape_.heads * shape_.head_dim, config_.intermediate_size});
   input_ = Bytes(max_rows * products_.input_bytes(widest));
   for (Scratch& scratch : scratch_) {
     scratch.rows.resize(kPieceRows * widest);
+    scratch.gate_up.resize(max_rows * kGatedPanels * kPanel);
     scratch.attention = Bytes(products_.attend_scratch(config_.head_dim, max_context_tokens));
     scratch.blocks.resize(RoundUp(max_context_tokens, kPanel) / kPanel);
   }
@@ -80,7 +84,14 @@ void EngineModel::SetWeights(const Model& model) {
     Pack({get("self_attn.o_proj.weight")}, layer.output);
     layer.output.bias = values(config_.output_bias, {"self_attn.o_proj.bias"});
     layer.mlp_norm = Values(get("post_attention_layernorm.weight"));
-    Pack({get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")}, layer.gate_up);
+    const auto gates = [&](const char* name) {  // [groups, kGates, hidden]
+      const int64_t missing = (kGates - config_.intermediate_size % kGates) % kGates;
+      return torch::constant_pad_nd(Plain(get(name)), {0, 0, 0, missing})
+          .view({-1, kGates, config_.hidden_size});
+    };
+    Pack(
+        {torch::cat({gates("mlp.gate_proj.weight"), gates("mlp.up_proj.weight")}, 1).flatten(0, 1)},
+        layer.gate_up);
     Pack({get("mlp.down_proj.weight")}, layer.down);
   }
   embedding_ = Values(weights.at("model.embed_tokens.weight"));
@@ -117,12 +128,22 @@ void EngineModel::Clear(int32_t block) {  // the padding is read, if only to be 
   std::memset(Block(block, 0), 0, layers_.size() * block_bytes_);
 }
 
+template <typename Work>
+void EngineModel::ForPanels(const Matrix& matrix, int64_t most, const Work& work) {
+  const int64_t panels = RoundUp(matrix.n, kPanel) / kPanel;
+  const int64_t few = kPieceBytes / PanelBytes(format_, matrix.k);
+  const int64_t per_piece = std::clamp<int64_t>(panels / (kPieces * pool_.threads()),
+                                                std::clamp<int64_t>(few, 1, most), most);
+  pool_.For(RoundUp(panels, per_piece) / per_piece, [&](int64_t piece, int thread) {
+    const int64_t first = piece * per_piece;
+    work(first, std::min(per_piece, panels - first), thread);
+  });
+}
+
 void EngineModel::Multiply(int64_t rows, const Matrix& matrix, float* c, int64_t ldc,
                            bool accumulate) {
-  const int64_t bytes = PanelBytes(format_, matrix.k), panels = RoundUp(matrix.n, kPanel) / kPanel;
-  const int64_t per_piece = std::max<int64_t>(1, kPieceBytes / bytes);
-  pool_.For(RoundUp(panels, per_piece) / per_piece, [&](int64_t piece, int) {
-    const int64_t first = piece * per_piece, count = std::min(per_piece, panels - first);
+  const int64_t bytes = PanelBytes(format_, matrix.k);
+  ForPanels(matrix, matrix.n, [&](int64_t first, int64_t count, int) {
     const int64_t end = std::min((first + count) * kPanel, matrix.n);
     const bool biased = !matrix.bias.empty();
     for (int64_t r = 0; r < rows && biased; ++r) {
@@ -137,11 +158,24 @@ void EngineModel::Multiply(int64_t rows, const Matrix& matrix, float* c, int64_t
   });
 }
 
+void EngineModel::MultiplyGated(int64_t rows, const Matrix& gate_up) {
+  const int64_t bytes = PanelBytes(format_, gate_up.k), ld = gate_up.n / 2;
+  ForPanels(gate_up, kGatedPanels, [&](int64_t first, int64_t count, int thread) {
+    float* const c = scratch_[thread].gate_up.data();
+    products_.product(rows, gate_up.k, count * kPanel, input_.data(),
+                      gate_up.packed.data() + first * bytes, c, count * kPanel, false);
+    for (int64_t p = 0; p < count; ++p) {
+      kernels_.swiglu(rows, kGates, c + p * kPanel, count * kPanel,
+                      activated_.data() + (first + p) * kGates, ld);
+    }
+  });
+}
+
 template <typename Work>
-void EngineModel::ForRows(int64_t rows, const Work& work) {
-  pool_.For(RoundUp(rows, kPieceRows) / kPieceRows, [&](int64_t piece, int thread) {
-    const int64_t first = piece * kPieceRows;
-    work(first, std::min(kPieceRows, rows - first), thread);
+void EngineModel::ForRows(int64_t rows, const Work& work, int64_t most) {
+  pool_.For(RoundUp(rows, most) / most, [&](int64_t piece, int thread) {
+    const int64_t first = piece * most;
+    work(first, std::min(most, rows - first), thread);
   });
 }
 
@@ -152,7 +186,8 @@ void EngineModel::Store(absl::Span<const Row> rows, int64_t layer) {
     kernels_.rms_norm(heads, dim, static_cast<float>(config_.rms_norm_eps), x, dim, weight.data(),
                       x, nullptr);
   };
-  ForRows(rows.size(), [&](int64_t first, int64_t count, int) {
+  const int64_t n = rows.size();
+  const auto store = [&](int64_t first, int64_t count, int) {
     for (int64_t r = first; r < first + count; ++r) {
       float* const qkv = qkv_.data() + r * ld_qkv;
       norm(layers_[layer].q_norm, shape_.heads, qkv);
@@ -160,7 +195,8 @@ void EngineModel::Store(absl::Span<const Row> rows, int64_t layer) {
       products_.store_kv(shape_, rows[r].position, qkv,
                          Block(rows[r].sequence->blocks[rows[r].position / kPanel], layer));
     }
-  });
+  };
+  ForRows(n, store, n < kManyRows ? kPieceRows : kPanel);  // tokens of a block share cache lines
 }
 
 void EngineModel::Attend(absl::Span<const Row> rows, int64_t layer) {
@@ -181,7 +217,7 @@ void EngineModel::Attend(absl::Span<const Row> rows, int64_t layer) {
 void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs) {
   const int64_t n = rows.size(), hidden = config_.hidden_size, inner = config_.intermediate_size;
   const int64_t ldx = RoundUp(hidden, kPanel), ld_qkv = RoundUp(shape_.row(), kPanel);
-  const int64_t ld_gate_up = RoundUp(2 * inner, kPanel), heads = shape_.heads * shape_.head_dim;
+  const int64_t ld_activated = RoundUp(inner, kGates), heads = shape_.heads * shape_.head_dim;
   const float epsilon = static_cast<float>(config_.rms_norm_eps);
 
   spans_.clear();
@@ -221,11 +257,9 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
     });
     Multiply(n, layer.output, x_.data(), ldx, true);
     norm(layer.mlp_norm);
-    Multiply(n, layer.gate_up, gate_up_.data(), ld_gate_up, false);
-    ForRows(n, [&](int64_t first, int64_t count, int thread) {
-      float* const activated = scratch_[thread].rows.data();
-      kernels_.swiglu(count, inner, gate_up_.data() + first * ld_gate_up, ld_gate_up, activated);
-      prepare(first, count, inner, activated, inner);
+    MultiplyGated(n, layer.gate_up);
+    ForRows(n, [&](int64_t first, int64_t count, int) {
+      prepare(first, count, inner, activated_.data() + first * ld_activated, ld_activated);
     });
     Multiply(n, layer.down, x_.data(), ldx, true);
   }

@@ -31,6 +31,8 @@ class EngineModel : public ForwardPass, private KvMemory {
   }
 
  private:
+  static constexpr int64_t kPieceRows = 8;  // of one piece of work between products
+
   struct Matrix {
     int64_t k = 0, n = 0;
     Bytes packed;
@@ -39,7 +41,8 @@ class EngineModel : public ForwardPass, private KvMemory {
   struct Layer {
     std::vector<float> attention_norm, mlp_norm;
     std::vector<float> q_norm, k_norm;  // [head_dim], or none
-    Matrix qkv, output, gate_up, down;
+    Matrix qkv, output, down;
+    Matrix gate_up;  // each panel: 16 of the gates, then the 16 that they let through
   };
   // Up to kSpanRows rows of one sequence, which attend together.
   struct Span {
@@ -49,9 +52,14 @@ class EngineModel : public ForwardPass, private KvMemory {
   void Pack(const std::vector<torch::Tensor>& weights, Matrix& matrix);
   // c[rows, n] (+)= x[rows, k] matrix + bias, x being in input_.
   void Multiply(int64_t rows, const Matrix& matrix, float* c, int64_t ldc, bool accumulate);
-  // work(first row, rows, thread) for all rows, a few at a time.
+  // activated_ = silu(gate) * up. What is not yet multiplied stays in a thread's cache.
+  void MultiplyGated(int64_t rows, const Matrix& gate_up);
+  // work(first panel, panels, thread) for all panels, at most `most` at a time.
   template <typename Work>
-  void ForRows(int64_t rows, const Work& work);
+  void ForPanels(const Matrix& matrix, int64_t most, const Work& work);
+  // work(first row, rows, thread) for all rows, at most `most` at a time.
+  template <typename Work>
+  void ForRows(int64_t rows, const Work& work, int64_t most = kPieceRows);
   // Norms the heads, and writes keys and values to the cache.
   void Store(absl::Span<const Row> rows, int64_t layer);
   void Attend(absl::Span<const Row> rows, int64_t layer);
@@ -79,11 +87,12 @@ class EngineModel : public ForwardPass, private KvMemory {
   Matrix unembedding_;
   // Activations of one pass, [max_rows, ...]; `x_` is the residual stream. Rows are padded to
   // panels. `input_` is what the next product reads.
-  std::vector<float> x_, qkv_, attended_, gate_up_, logits_;
+  std::vector<float> x_, qkv_, attended_, activated_, logits_;
   Bytes input_;
   std::vector<Span> spans_;
   struct Scratch {
-    std::vector<float> rows;  // a few rows of activations
+    std::vector<float> rows;     // a few rows of activations
+    std::vector<float> gate_up;  // a few panels of all rows
     Bytes attention;
     std::vector<const std::byte*> blocks;
   };

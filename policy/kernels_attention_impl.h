@@ -9,274 +9,303 @@
 #include "policy/kernels_product_impl.h"
 #include "policy/model_lanes.h"
 
-#if defined(__AVX512VBMI__)
+#if defined(__AVX512BW__)
 #include <immintrin.h>
 #endif
 
 namespace sojourn::policy::SOJOURN_KERNELS {
 namespace {
 
-// Of a matrix in bf16.
-int64_t MatrixBytes(int64_t head_dim) { return RoundUp(head_dim, kPanel) * kPanel * 2; }
-
-// The place of a token's element `d` in the packed matrix of keys, and in that of values, is the sum of
-// two numbers without a common bit.
-SOJOURN_INLINE int64_t KeySlot(int64_t slot) { return slot / 16 * 512 + slot % 16 * 2; }
-SOJOURN_INLINE int64_t KeyElement(int64_t d) { return d / 32 * 1024 + d % 32 / 2 * 32 + d % 2; }
-SOJOURN_INLINE int64_t ValueSlot(int64_t slot) { return slot / 2 * 32 + slot % 2; }
-SOJOURN_INLINE int64_t ValueElement(int64_t d) { return d / 16 * 512 + d % 16 * 2; }
-
-// Keys, then values, as products read them.
+// Keys, then values, in bf16: pairs of elements of one token (keys), of one element of two tokens
+// (values), each for 16 columns.
 struct Bf16Cache {
   static constexpr bool kScaled = false;
-  static int64_t StoredBytes(int64_t head_dim) { return MatrixBytes(head_dim); }
-  static int64_t HeadBytes(int64_t head_dim) { return 2 * StoredBytes(head_dim); }
-  static int64_t ScratchBytes(int64_t) { return 0; }
+  static constexpr int64_t kRowsTogether = kBlockRows, kLines = 1;
+  static constexpr int kDepth = 64;  // bytes of an element of kPanel tokens, and of their weights
+  static int64_t KeyBytes(int64_t head_dim) { return RoundUp(head_dim, 32) * kPanel * 2; }
+  static int64_t ValueBytes(int64_t head_dim) { return RoundUp(head_dim, kPanel) * kPanel * 2; }
+  static int64_t InputBytes(int64_t k) { return InputBytes16(k); }
+  static void Prepare(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* input) {
+    Prepare16(rows, k, x, ldx, input);
+  }
+  static void PrepareWeights(int64_t n, const float* x, float, std::byte* input) {
+    Prepare16(1, n, x, n, input);
+  }
 
-  // Writes x[n] of one token: element i goes to slot + element(i).
-  template <typename Element>
-  static SOJOURN_INLINE void Write(const float* x, int64_t n, std::byte* matrix, float*, int64_t slot,
-                                   const Element& element) {
-    uint16_t* const to = reinterpret_cast<uint16_t*>(matrix) + slot;
-    for (int64_t i = 0; i < n; i += kLanes) {
-      float rounded[kLanes];
-      Store(rounded, RoundToBf16(i + kLanes <= n ? Load(x + i) : LoadSome(x + i, n - i, 0)));
-      for (int64_t j = 0; j < kLanes && i + j < n; ++j) {
-        uint32_t bits;
-        __builtin_memcpy(&bits, rounded + j, sizeof bits);
-        to[element(i + j)] = static_cast<uint16_t>(bits >> 16);
-      }
+  // Writes k[n] and v[n] of one token.
+  static SOJOURN_INLINE void Write(int64_t n, const float* k, const float* v, int64_t slot,
+                                   std::byte* block) {
+    uint16_t* const keys = reinterpret_cast<uint16_t*>(block) + slot / 16 * 512 + slot % 16 * 2;
+    uint16_t* const values =
+        reinterpret_cast<uint16_t*>(block + KeyBytes(n)) + slot / 2 * 32 + slot % 2;
+    for (int64_t d = 0; d < n; ++d) {
+      keys[d / 32 * 1024 + d % 32 / 2 * 32 + d % 2] = Rounded(k[d]);
+      values[d / 16 * 512 + d % 16 * 2] = Rounded(v[d]);
     }
   }
-  // The matrix in bf16.
-  static SOJOURN_INLINE const std::byte* Read(const std::byte* matrix, int64_t, std::byte*) {
-    return matrix;
-  }
-};
 
-#if defined(__AVX512VBMI__)
-// The halves of 0, ..., 127 in bf16.
-struct alignas(64) CodeTable {
-  uint8_t low[128], high[128];
-  constexpr CodeTable() : low(), high() {
-    for (int i = 0; i < 128; ++i) {
-      const uint32_t bits = __builtin_bit_cast(uint32_t, static_cast<float>(i));
-      low[i] = static_cast<uint8_t>(bits >> 16), high[i] = static_cast<uint8_t>(bits >> 24);
+  // scores[rows, tokens of `panels` blocks]; keys(p) are block p's.
+  template <typename Keys>
+  static SOJOURN_INLINE void Score(int64_t rows, int64_t head_dim, int64_t panels,
+                                   const std::byte* queries, const Keys& keys, float* scores,
+                                   int64_t ld) {
+    for (int64_t p = 0; p < panels; ++p) {
+      const std::byte* const block = keys(p);
+      Multiply(
+          rows, RoundUp(head_dim, 32) / 32, reinterpret_cast<const Element*>(queries),
+          InputBytes(head_dim) / sizeof(Element),
+          [&](int64_t step) SOJOURN_LAMBDA { return block + step * 2 * kTileBytes; },
+          scores + p * kPanel, ld, false);
     }
   }
-};
-constexpr CodeTable kCodes;
-// Where the code of element e of a matrix lies: so that a vector's halves unpack to 64 in order.
-SOJOURN_INLINE int64_t CodePlace(int64_t e) {
-  return e / 64 * 64 + e % 32 / 8 * 16 + e % 64 / 32 * 8 + e % 8;
-}
-// codes[n] -> bf16.
-SOJOURN_INLINE void Unpack(const int8_t* codes, int64_t n, uint16_t* to) {
-  const __m512i low0 = _mm512_load_si512(kCodes.low), low1 = _mm512_load_si512(kCodes.low + 64);
-  const __m512i high0 = _mm512_load_si512(kCodes.high), high1 = _mm512_load_si512(kCodes.high + 64);
-  const __m512i sign = _mm512_set1_epi8(-128);
-  for (int64_t i = 0; i < n; i += 64) {
-    const __m512i code = _mm512_loadu_si512(codes + i), size = _mm512_abs_epi8(code);
-    const __m512i low = _mm512_permutex2var_epi8(low0, size, low1);
-    const __m512i high = _mm512_ternarylogic_epi64(_mm512_permutex2var_epi8(high0, size, high1),
-                                                   code, sign, 0xf8);  // with code's sign
-    _mm512_storeu_si512(to + i, _mm512_unpacklo_epi8(low, high));
-    _mm512_storeu_si512(to + i + 32, _mm512_unpackhi_epi8(low, high));
+  // sums[rows, 32 elements] over the tokens of `panels` blocks; values(p) are block p's of these
+  // elements.
+  template <typename Values>
+  static SOJOURN_INLINE void Weigh(int64_t rows, int64_t panels, const std::byte* weights,
+                                   const Values& values, float* sums, int64_t ld) {
+    Multiply(rows, panels, reinterpret_cast<const Element*>(weights),
+             InputBytes(panels * kPanel) / sizeof(Element), values, sums, ld, false);
   }
-}
-#else
-SOJOURN_INLINE int64_t CodePlace(int64_t e) { return e; }
-SOJOURN_INLINE void Unpack(const int8_t* codes, int64_t n, uint16_t* to) {
-  for (int64_t i = 0; i < n; ++i) {
-    const float code = codes[i];
+
+ private:
+  static SOJOURN_INLINE uint16_t Rounded(float x) {  // to the nearest, ties to even; NaN stays one
     uint32_t bits;
-    __builtin_memcpy(&bits, &code, sizeof bits);
-    to[i] = static_cast<uint16_t>(bits >> 16);
+    __builtin_memcpy(&bits, &x, sizeof bits);
+    return static_cast<uint16_t>(x == x ? (bits + 0x7fff + (bits >> 16 & 1)) >> 16
+                                        : bits >> 16 | 0x40);
   }
-}
-#endif
+};
 
-// Keys, then values, in signed bytes with one scale a token; then the keys' scales, the values'. A
-// byte is a whole number that bf16 holds exactly, so products read them unpacked, and the scales go
-// to the scores and to the weights.
+// Keys, then values, in signed bytes, each with a scale per token behind them; quadruples where
+// Bf16Cache has pairs. The values' scales go to the tokens' weights.
 struct Int8Cache {
   static constexpr bool kScaled = true;
-  static int64_t StoredBytes(int64_t head_dim) { return MatrixBytes(head_dim) / 2; }
-  static int64_t HeadBytes(int64_t head_dim) {
-    return 2 * StoredBytes(head_dim) + 2 * kPanel * sizeof(float);
+  static constexpr int64_t kRowsTogether = kCodeRows, kLines = 2;
+  static constexpr int kDepth = 32;
+  static int64_t KeyBytes(int64_t head_dim) { return PanelBytes(WeightFormat::kInt8, head_dim); }
+  static int64_t ValueBytes(int64_t head_dim) {
+    return RoundUp(head_dim, kPanel) * kPanel + kPanel * sizeof(float);
   }
-  static int64_t ScratchBytes(int64_t head_dim) { return MatrixBytes(head_dim); }
+  static int64_t InputBytes(int64_t k) { return InputBytes8(k); }
+  static void Prepare(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* input) {
+    Prepare8(rows, k, x, ldx, input);
+  }
+  static SOJOURN_INLINE void PrepareWeights(int64_t n, const float* x, float top,
+                                            std::byte* input) {
+    PrepareRow8(n, x, top, reinterpret_cast<Code*>(input));
+  }
+  static const float* ValueScales(int64_t head_dim, const std::byte* values) {
+    return reinterpret_cast<const float*>(values + RoundUp(head_dim, kPanel) * kPanel);
+  }
 
-  template <typename Element>
-  static SOJOURN_INLINE void Write(const float* x, int64_t n, std::byte* matrix, float* scale, int64_t slot,
-                                   const Element& element) {
-    std::byte* const to = matrix + CodePlace(slot);  // which only moves bits
-    V most = Zero(), nothing = Zero();
-    const auto lanes = [&](int64_t i) SOJOURN_LAMBDA {
-      return i + kLanes <= n ? Load(x + i) : LoadSome(x + i, n - i, 0);
-    };
-    for (int64_t i = 0; i < n; i += kLanes) {
-      const V values = lanes(i);
-      most = Max(most, Max(values, 0.0f - values));
-      nothing += values * 0.0f;  // NaN if one is not finite
+  static SOJOURN_INLINE void Write(int64_t n, const float* k, const float* v, int64_t slot,
+                                   std::byte* block) {
+    int8_t codes[kMaxHeadDim + 16];
+    float* const key_scales = reinterpret_cast<float*>(block + RoundUp(n, 64) * kPanel);
+    key_scales[slot] = Encode(n, k, codes);
+    std::byte* const keys = block + slot / 16 * 1024 + slot % 16 * 4;
+    for (int64_t d = 0; d < n; d += 4) {
+      __builtin_memcpy(keys + d / 64 * 2048 + d % 64 * 16, codes + d, n - d < 4 ? n - d : 4);
     }
-    const float top = MaxLane(most), bad = Sum(nothing);
-    const float inverse = top > 0 ? 127 / top : 0;
-    *scale = top * (1.0f / 127) + bad;
-    for (int64_t i = 0; i < n; i += kLanes) {
-      constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-      float codes[kLanes];
-      Store(codes, bad == 0 ? lanes(i) * inverse + kMagic - kMagic : Zero());
-      for (int64_t j = 0; j < kLanes && i + j < n; ++j) {
-        to[CodePlace(element(i + j))] = static_cast<std::byte>(static_cast<int8_t>(codes[j]));
+    std::byte* const values = block + KeyBytes(n);
+    const_cast<float*>(ValueScales(n, values))[slot] = Encode(n, v, codes);
+    std::byte* const column = values + slot / 4 * 64;
+    for (int64_t d = 0; d < n; d += 16) WriteEveryFourth(codes + d, column + d * 32, slot % 4);
+  }
+
+  template <typename Keys>
+  static SOJOURN_INLINE void Score(int64_t rows, int64_t head_dim, int64_t panels,
+                                   const std::byte* queries, const Keys& keys, float* scores,
+                                   int64_t ld) {
+    CodeProducts products(head_dim);
+    for (int64_t p = 0; p < panels; ++p) {
+      products.Multiply(rows, queries, keys(p), scores + p * kPanel, ld, false, [](int64_t) {});
+    }
+    products.Finish();
+  }
+  template <typename Values>
+  static SOJOURN_INLINE void Weigh(int64_t rows, int64_t panels, const std::byte* input,
+                                   const Values& values, float* sums, int64_t ld) {
+    alignas(64) int32_t codes[2 * kCodeRows][32];
+    constexpr int64_t kMost = 4096;  // blocks whose sums are below 2^31
+    const int64_t line = LineCodes(panels * kPanel);
+    const Code* const weights = reinterpret_cast<const Code*>(input);
+    for (int64_t first = 0; first < panels; first += kMost) {
+      SumCodes<kPanel>(
+          2 * rows, panels - first < kMost ? panels - first : kMost, weights + first * kPanel, line,
+          [&](int64_t p) SOJOURN_LAMBDA { return values(first + p); }, codes,
+          [](int64_t, int64_t) {});
+      for (int64_t r = 0; r < rows; ++r) {
+        const float own = *ScaleOf(weights + 2 * r * line, panels * kPanel);
+        for (int64_t j = 0; j < kPanel; j += kLanes) {
+          float* const to = sums + r * ld + j;
+          Store(to, (first == 0 ? Zero() : Load(to)) + Whole(codes + 2 * r, j) * own);
+        }
       }
     }
   }
-  static SOJOURN_INLINE const std::byte* Read(const std::byte* matrix, int64_t head_dim,
-                                              std::byte* scratch) {
-    Unpack(reinterpret_cast<const int8_t*>(matrix), StoredBytes(head_dim),
-           reinterpret_cast<uint16_t*>(scratch));
-    return scratch;
+
+ private:
+  // codes[RoundUp(n, 16)], zeros behind; returns the scale.
+  static SOJOURN_INLINE float Encode(int64_t n, const float* x, int8_t* codes) {
+    const float top = Largest(x, n), inverse = top > kTiny ? 127 / top : 0;
+    for (int64_t i = 0; i < n; i += kLanes) {
+      const V values = i + kLanes <= n ? Load(x + i) : LoadSome(x + i, n - i, 0);
+      float rounded[kLanes];
+      Store(rounded, inverse > 0 ? values * inverse + kMagic - kMagic : Zero());
+      for (int64_t j = 0; j < kLanes; ++j) codes[i + j] = static_cast<int8_t>(rounded[j]);
+    }
+    return top * (1.0f / 127);
+  }
+  // 16 codes to to[first + 4 i].
+  static SOJOURN_INLINE void WriteEveryFourth(const int8_t* codes, std::byte* to, int64_t first) {
+#if defined(__AVX512BW__)
+    const __m512i wide =
+        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+    const __m512i moved = _mm512_sllv_epi32(wide, _mm512_set1_epi32(static_cast<int>(8 * first)));
+    _mm512_mask_storeu_epi8(to, 0x1111111111111111u << first, moved);
+#else
+    for (int64_t i = 0; i < 16; ++i) to[first + 4 * i] = static_cast<std::byte>(codes[i]);
+#endif
   }
 };
+
+// 2^x to about 2e-7 of it for x at most 0, as at the bound below -126; NaN stays. The polynomial is
+// the one of least relative error on [-1/2, 1/2] (by reweighted least squares).
+SOJOURN_INLINE V Exp2(const V& argument) {
+  const V x = Max(Splat(-126.0f), argument);
+  const V shifted = x + kMagic, r = x - (shifted - kMagic);
+  V p = Splat(1.32647268e-3f);
+  p = p * r + 9.67151267e-3f;
+  p = p * r + 5.55073374e-2f;
+  p = p * r + 2.40222421e-1f;
+  p = p * r + 6.93146978e-1f;
+  const V y = p * r + 1.0f;
+  return V::Each([&](int i) SOJOURN_LAMBDA {
+    const V::Int exponent = reinterpret_cast<V::Int>(shifted.part[i]) << 23;
+    return reinterpret_cast<V::Float>(reinterpret_cast<V::Int>(y.part[i]) + exponent);
+  });
+}
 
 template <typename Cache>
 int64_t KvHeadBytes(int64_t head_dim) {
-  return Cache::HeadBytes(head_dim);
+  return Cache::KeyBytes(head_dim) + Cache::ValueBytes(head_dim);
+}
+
+// x[dim] turned by a position's angles, times `scale`.
+SOJOURN_INLINE void Turn(const AttentionShape& shape, int64_t position, const float* x, float scale,
+                         float* turned) {
+  const int64_t half = shape.head_dim / 2;
+  const float* const cos = shape.cos + position * half;
+  const float* const sin = shape.sin + position * half;
+  for (int64_t i = 0; i < half; ++i) {
+    const float c = cos[i] * scale, s = sin[i] * scale;
+    turned[i] = x[i] * c - x[half + i] * s;
+    turned[half + i] = x[half + i] * c + x[i] * s;
+  }
 }
 
 template <typename Cache>
 void StoreKv(const AttentionShape& shape, int64_t position, const float* qkv, std::byte* block) {
-  const int64_t dim = shape.head_dim, half = dim / 2, slot = position % kPanel;
-  const int64_t stored = Cache::StoredBytes(dim);
-  const float* const cos = shape.cos + position * half;
-  const float* const sin = shape.sin + position * half;
+  const int64_t dim = shape.head_dim;
   float turned[kMaxHeadDim];
-  for (int64_t kv = 0; kv < shape.kv_heads; ++kv, block += Cache::HeadBytes(dim)) {
-    float* const scales = reinterpret_cast<float*>(block + 2 * stored);
+  for (int64_t kv = 0; kv < shape.kv_heads; ++kv, block += KvHeadBytes<Cache>(dim)) {
     const float* const k = qkv + (shape.heads + kv) * dim;
-    for (int64_t i = 0; i < half; ++i) {
-      turned[i] = k[i] * cos[i] - k[half + i] * sin[i];
-      turned[half + i] = k[half + i] * cos[i] + k[i] * sin[i];
-    }
-    Cache::Write(turned, dim, block, scales + slot, KeySlot(slot),
-                 [](int64_t d) SOJOURN_LAMBDA { return KeyElement(d); });
-    Cache::Write(k + shape.kv_heads * dim, dim, block + stored, scales + kPanel + slot, ValueSlot(slot),
-                 [](int64_t d) SOJOURN_LAMBDA { return ValueElement(d); });
+    Turn(shape, position, k, 1, turned);
+    Cache::Write(dim, turned, k + shape.kv_heads * dim, position % kPanel, block);
   }
 }
-
-// Rows taken together: (token, head of the group) pairs, heads of one token in order.
-constexpr int64_t kQueryRows = kBlockRows;
-
-constexpr int64_t kTogether = 8;  // blocks whose values are weighed together
 
 template <typename Cache>
 int64_t AttendScratch(int64_t head_dim, int64_t max_positions) {
   const int64_t wide = RoundUp(head_dim, kPanel), length = RoundUp(max_positions, kPanel);
-  return kQueryRows * ((wide + length) * sizeof(Element) + (wide + length) * sizeof(float)) +
-         kTogether * Cache::ScratchBytes(head_dim);
+  return Cache::kRowsTogether * ((wide + length) * static_cast<int64_t>(sizeof(float)) +
+                                 Cache::InputBytes(head_dim) + Cache::InputBytes(length));
 }
 
 template <typename Cache>
 void Attend(const AttentionShape& shape, int64_t kv_head, int64_t position, int64_t tokens,
             const float* qkv, int64_t ldq, const std::byte* const* blocks, float* out, int64_t ldo,
             std::byte* scratch) {
-  const int64_t dim = shape.head_dim, half = dim / 2, wide = RoundUp(dim, kPanel);
-  const int64_t per_kv = shape.heads / shape.kv_heads, stored = Cache::StoredBytes(dim);
-  const int64_t offset = kv_head * Cache::HeadBytes(dim);
-  const int64_t length = RoundUp(position + tokens, kPanel);
-  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(dim));
-  std::byte* const unpacked = scratch;
-  scratch += kTogether * Cache::ScratchBytes(dim);
+  const int64_t dim = shape.head_dim, wide = RoundUp(dim, kPanel);
+  const int64_t per_kv = shape.heads / shape.kv_heads;  // rows are (token, head) pairs in order
+  const int64_t offset = kv_head * KvHeadBytes<Cache>(dim), key_bytes = Cache::KeyBytes(dim);
+  const int64_t value_bytes = Cache::ValueBytes(dim), all = tokens * per_kv;
+  const int64_t most = RoundUp(position + tokens, kPanel);
+  const float scale = 1.44269504f / __builtin_sqrtf(static_cast<float>(dim));  // to powers of two
   float* const scores = reinterpret_cast<float*>(scratch);
-  float* const sums = scores + kQueryRows * length;
-  Element* const queries = reinterpret_cast<Element*>(sums + kQueryRows * wide);
-  Element* const weights = queries + kQueryRows * wide;
-  const int64_t all = tokens * per_kv;
-  // Of the keys, then of the values.
-  const auto scales_of = [&](int64_t p) SOJOURN_LAMBDA {
-    return reinterpret_cast<const float*>(blocks[p] + offset + 2 * stored);
+  float* const sums = scores + Cache::kRowsTogether * most;
+  std::byte* const queries = reinterpret_cast<std::byte*>(sums + Cache::kRowsTogether * wide);
+  std::byte* const weights = queries + Cache::kRowsTogether * Cache::InputBytes(dim);
+  // The cache lies in pieces too short for the processor's own prefetching. One head's values come
+  // in while scores are computed, and the next one's keys thereafter.
+  const auto prefetch = [&](int64_t p, int64_t from, int64_t bytes) SOJOURN_LAMBDA {
+    if (p >= most / kPanel) return;
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(blocks[p] + offset + from + i);
   };
-  // The cache lies in pieces too short for the processor's own prefetching.
-  const auto prefetch = [&](int64_t p, int64_t part) SOJOURN_LAMBDA {
-    if (p >= length / kPanel) return;
-    for (int64_t i = 0; i < stored; i += 64) __builtin_prefetch(blocks[p] + offset + part + i);
+  const bool another = kv_head + 1 < shape.kv_heads;
+  const auto prefetch_next = [&](int64_t p) SOJOURN_LAMBDA {
+    const std::byte* const next = blocks[p] + offset + key_bytes + value_bytes;
+    for (int64_t i = 0; i < key_bytes; i += 64) __builtin_prefetch(next + i, 0, 2);
   };
-  for (int64_t first = 0; first < all; first += kQueryRows) {
-    const int64_t rows = all - first < kQueryRows ? all - first : kQueryRows;
-    const int64_t last = position + (first + rows - 1) / per_kv;
-    const int64_t panels = last / kPanel + 1;
+  for (int64_t first = 0; first < all; first += Cache::kRowsTogether) {
+    const int64_t rows = all - first < Cache::kRowsTogether ? all - first : Cache::kRowsTogether;
+    const int64_t panels = (position + (first + rows - 1) / per_kv) / kPanel + 1;
+    const int64_t length = panels * kPanel;
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t token = (first + r) / per_kv, head = kv_head * per_kv + (first + r) % per_kv;
-      const float* const q = qkv + token * ldq + head * dim;
-      const float* const cos = shape.cos + (position + token) * half;
-      const float* const sin = shape.sin + (position + token) * half;
-      float* const turned = sums;  // free until the values are weighed
-      for (int64_t i = 0; i < half; ++i) {
-        const float c = cos[i] * scale, s = sin[i] * scale;
-        turned[i] = q[i] * c - q[half + i] * s;
-        turned[half + i] = q[half + i] * c + q[i] * s;
-      }
-      for (int64_t i = dim; i < wide; ++i) turned[i] = 0;
-      for (int64_t i = 0; i < wide; i += kLanes) {
-        StoreElements(Load(turned + i), queries + r * wide + i);
-      }
+      Turn(shape, position + token, qkv + token * ldq + head * dim, scale, sums + r * wide);
     }
-    [[maybe_unused]] const Tiles tiles(rows);
-    for (int64_t p = 0; p < panels; ++p) {
-      if (first == 0) prefetch(p + 1, 0), prefetch(p, stored);
-      const std::byte* const keys = Cache::Read(blocks[p] + offset, dim, unpacked);
-      Multiply(
-          rows, wide / 32, queries, wide,
-          [&](int64_t step) SOJOURN_LAMBDA { return keys + step * 2 * kTileBytes; },
-          scores + p * kPanel, length, false);
-      for (int64_t r = 0; Cache::kScaled && r < rows; ++r) {
-        float* const line = scores + r * length + p * kPanel;
-        for (int64_t j = 0; j < kPanel; j += kLanes) {
-          Store(line + j, Load(line + j) * Load(scales_of(p) + j));
-        }
-      }
+    Cache::Prepare(rows, dim, sums, wide, queries);
+    {
+      [[maybe_unused]] const Tiles tiles(rows * Cache::kLines);
+      Cache::Score(
+          rows, dim, panels, queries,
+          [&](int64_t p) SOJOURN_LAMBDA {
+            if (first == 0) prefetch(p + 1, 0, key_bytes), prefetch(p, key_bytes, value_bytes);
+            return blocks[p] + offset;
+          },
+          scores, length);
     }
-    float inverse[kQueryRows];
+    float inverse[Cache::kRowsTogether];
     for (int64_t r = 0; r < rows; ++r) {
-      const int32_t seen = static_cast<int32_t>(position + (first + r) / per_kv + 1);
-      const int32_t whole = seen / kLanes * kLanes, end = static_cast<int32_t>(panels * kPanel);
+      const int64_t seen = position + (first + r) / per_kv + 1, whole = seen / kLanes * kLanes;
       float* const line = scores + r * length;
       V best = Splat(kLowest);
-      for (int32_t j = 0; j < whole; j += kLanes) best = Max(best, Load(line + j));
-      best = Max(best, FirstLanes(seen - whole, Load(line + whole % end), Splat(kLowest)));
-      const float top = MaxLane(best);
-      V sum = Zero();
-      for (int32_t j = 0; j < end; j += kLanes) {
-        V term = Zero(), weight = Zero();
-        if (j < seen) {
-          term = weight = Exp(Load(line + j) - top);
-          if (Cache::kScaled) {
-            weight = term * Load(scales_of(j / kPanel) + kPanel + j % kPanel);
-          }
-          if (j + kLanes > seen) {
-            term = FirstLanes(seen - j, term, Zero());
-            weight = FirstLanes(seen - j, weight, Zero());
-          }
-          sum += term;
+      for (int64_t j = 0; j < whole; j += kLanes) best = Max(best, Load(line + j));
+      best = Max(best, FirstLanes(seen - whole, Load(line + whole % length), Splat(kLowest)));
+      const V top = Splat(MaxLane(best));
+      V sum = Zero(), most = Zero();
+      const auto weigh = [&](int64_t j, V term) SOJOURN_LAMBDA {
+        sum += term;
+        if constexpr (Cache::kScaled) {
+          const std::byte* const values = blocks[j / kPanel] + offset + key_bytes;
+          term = term * Load(Cache::ValueScales(dim, values) + j % kPanel);
         }
-        StoreElements(weight, weights + r * length + j);
+        most = Max(most, term);
+        Store(line + j, term);
+      };
+      for (int64_t j = 0; j < whole; j += kLanes) {
+        if (another && r == 0 && first == 0 && j % kPanel == 0) prefetch_next(j / kPanel);
+        weigh(j, Exp2(Load(line + j) - top));
       }
-      inverse[r] = 1.0f / Sum(sum);
+      for (int64_t j = whole; j < length; j += kLanes) {
+        const V term = j < seen ? Exp2(Load(line + j) - top) : Zero();
+        weigh(j, FirstLanes(seen - j, term, Zero()));
+      }
+      const float total = Sum(sum);
+      inverse[r] = 1.0f / total;
+      Cache::PrepareWeights(length, line, total < -kLowest ? MaxLane(most) : 0,
+                            weights + r * Cache::InputBytes(length));
     }
-    for (int64_t p = 0; p < panels; p += kTogether) {
-      const int64_t n = panels - p < kTogether ? panels - p : kTogether;
-      const std::byte* values[kTogether];
-      for (int64_t i = 0; i < n; ++i) {
-        values[i] = Cache::Read(blocks[p + i] + offset + stored, dim,
-                                unpacked + i * Cache::ScratchBytes(dim));
-      }
+    {
+      [[maybe_unused]] const Tiles tiles(rows * Cache::kLines, Cache::kDepth);
       for (int64_t d = 0; d < wide; d += kPanel) {
-        Multiply(
-            rows, n, weights + p * kPanel, length,
-            [&](int64_t i) SOJOURN_LAMBDA { return values[i] + d / kPanel * 2 * kTileBytes; },
-            sums + d, wide, p > 0);
+        Cache::Weigh(
+            rows, panels, weights,
+            [&](int64_t p)
+                SOJOURN_LAMBDA { return blocks[p] + offset + key_bytes + d * Cache::kDepth; },
+            sums + d, wide);
       }
     }
     for (int64_t r = 0; r < rows; ++r) {

@@ -45,14 +45,11 @@ bool HasAmx() {
   return has;
 }
 
-constexpr int64_t kGroup = 64;  // values that share a scale in int8
-
 uint16_t Bf16(float x) {  // to the nearest, ties to even
   uint32_t bits = std::bit_cast<uint32_t>(x);
   if (x != x) return static_cast<uint16_t>(bits >> 16 | 0x40);
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
-float FromBf16(uint16_t x) { return std::bit_cast<float>(static_cast<uint32_t>(x) << 16); }
 
 // A panel is [k / 32][2 halves][16 pairs of k][16 columns][2].
 void PackBf16(const float* weight, int64_t columns, int64_t k, std::byte* packed) {
@@ -65,26 +62,21 @@ void PackBf16(const float* weight, int64_t columns, int64_t k, std::byte* packed
   }
 }
 
-// A panel is, per group of 64 of k: [2 halves][16 quadruples of k][16 columns][4] and 32 scales in
-// bf16, those of columns c and c + 16 beside each other.
+// A panel is [k / 64][2 halves][16 quadruples of k][16 columns][4], then the 32 columns' scales.
 void PackInt8(const float* weight, int64_t columns, int64_t k, std::byte* packed) {
-  for (int64_t first = 0; first < k; first += kGroup, packed += 2048 + 64) {
-    int8_t* const to = reinterpret_cast<int8_t*>(packed);
-    uint16_t* const scales = reinterpret_cast<uint16_t*>(packed + 2048);
-    const int64_t n = std::min(kGroup, k - first);
-    for (int64_t column = 0; column < columns; ++column) {
-      const float* const from = weight + column * k + first;
-      float most = 0;
-      for (int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(from[i]));
-      const bool finite = std::all_of(from, from + n, [](float x) { return std::isfinite(x); });
-      const uint16_t scale = finite ? Bf16(most / 127) : Bf16(NAN);
-      scales[column % 16 * 2 + column / 16] = scale;
-      const float inverse = finite && most > 0 ? 1 / FromBf16(scale) : 0;
-      for (int64_t i = 0; i < n; ++i) {
-        const float rounded = finite ? std::nearbyint(from[i] * inverse) : 0;
-        to[column / 16 * 1024 + i / 4 * 64 + column % 16 * 4 + i % 4] =
-            static_cast<int8_t>(std::clamp(rounded, -127.0f, 127.0f));
-      }
+  int8_t* const to = reinterpret_cast<int8_t*>(packed);
+  float* const scales = reinterpret_cast<float*>(packed + RoundUp(k, 64) * kPanel);
+  for (int64_t column = 0; column < columns; ++column) {
+    const float* const from = weight + column * k;
+    float most = 0;
+    for (int64_t i = 0; i < k; ++i) most = std::max(most, std::fabs(from[i]));
+    const bool finite = std::all_of(from, from + k, [](float x) { return std::isfinite(x); });
+    scales[column] = finite ? most / 127 : NAN;
+    if (!finite || most < 1e-30f) continue;  // the codes are zeros
+    const float inverse = 127 / most;
+    for (int64_t i = 0; i < k; ++i) {
+      to[i / 64 * 2048 + column / 16 * 1024 + i % 64 / 4 * 64 + column % 16 * 4 + i % 4] =
+          static_cast<int8_t>(std::nearbyint(from[i] * inverse));
     }
   }
 }
@@ -121,7 +113,7 @@ int64_t PanelBytes(WeightFormat format, int64_t k) {
     case WeightFormat::kBfloat16:
       return RoundUp(k, 32) / 32 * 2048;
     case WeightFormat::kInt8:
-      return RoundUp(k, kGroup) / kGroup * (2048 + 64);
+      return RoundUp(k, 64) * kPanel + kPanel * static_cast<int64_t>(sizeof(float));
   }
   return 0;
 }

@@ -3,9 +3,11 @@
 //
 //   fp32  products in fp32, keys and values in fp32; the arithmetic of model_kernels.h, to the bit
 //   bf16  bfloat16 weights, activations, keys and values; sums in fp32
-//   int8  signed bytes in groups of 64 with a scale each, of the weights (beforehand) and of the
-//         activations (as they come); sums of a group in integers, of groups in fp32; keys and
-//         values as bytes with a scale per token and KV head, their products in bf16
+//   int8  weights as signed bytes with a scale per output; activations as 16-bit whole numbers with
+//   a
+//         scale per row, split into two signed bytes; products exact in integers. Keys and values
+//         as bytes with a scale per token and KV head, queries and attention's weights as
+//         activations
 //
 // In every table a row's result is one chain of sums in an order that depends on nothing but the
 // row's own length: not on the other rows, on how the columns are split among threads, or on how

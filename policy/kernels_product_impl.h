@@ -15,8 +15,6 @@ namespace sojourn::policy::SOJOURN_KERNELS {
 namespace {
 
 constexpr int64_t kTileBytes = 1024;  // 32 (bf16) or 64 (int8) of k, 16 columns
-constexpr int64_t kGroup = 64;        // values that share a scale in int8
-constexpr int64_t kGroupBytes = 2 * kTileBytes + 64;
 
 // 16 words of 32 bits.
 SOJOURN_INLINE V LoadWords(const std::byte* p) { return Load(reinterpret_cast<const float*>(p)); }
@@ -67,20 +65,47 @@ SOJOURN_INLINE V AddPairs(const V& sum, const V& b, const Element* a) {
 }
 #endif
 
-// Asks for the tiles that come next in memory.
-SOJOURN_INLINE void PrefetchTiles([[maybe_unused]] const std::byte* panel) {
+// Asks for the panel's tiles that come next while one of `blocks` blocks of rows is multiplied: in
+// the first block for those right behind (they are read from memory, or from the second-level
+// cache), and over all blocks together for the next panel, so that memory never rests.
+class Ahead {
+ public:
+  Ahead([[maybe_unused]] const std::byte* panel, [[maybe_unused]] int64_t bytes,
+        [[maybe_unused]] int64_t block, [[maybe_unused]] int64_t blocks)
 #if defined(__AMX_TILE__)
-  constexpr int64_t kAhead = 4 * kTileBytes;
-#pragma GCC unroll 32
-  for (int i = 0; i < 32; ++i) _mm_prefetch(panel + kAhead + 64 * i, _MM_HINT_T0);
+      : near_(block == 0 ? panel + 4 * kTileBytes : nullptr),
+        lines_(blocks > 1 ? (bytes / 64 + blocks - 1) / blocks : 0),
+        next_(panel + bytes + block * lines_ * 64)
 #endif
-}
+  {
+  }
+  SOJOURN_INLINE void operator()([[maybe_unused]] int64_t step) {
+#if defined(__AMX_TILE__)
+    if (near_ != nullptr) {
+      const std::byte* const from = near_ + step * 2 * kTileBytes;
+#pragma GCC unroll 32
+      for (int i = 0; i < 32; ++i) _mm_prefetch(from + 64 * i, _MM_HINT_T0);
+    }
+    const int64_t some = lines_ < 16 ? lines_ : 16;
+    for (int64_t i = 0; i < some; ++i, next_ += 64) _mm_prefetch(next_, _MM_HINT_T1);
+    lines_ -= some;
+#endif
+  }
+
+#if defined(__AMX_TILE__)
+ private:
+  const std::byte* near_;
+  int64_t lines_;
+  const std::byte* next_;
+#endif
+};
 
 #if defined(__AMX_TILE__)
 
-// Tiles 0-3 hold sums (0 and 1 of the first 16 rows), 4-5 rows of a, 6-7 columns of b.
+// Tiles 0-3 hold sums (0 and 1 of the first 16 rows), 4-5 rows of a, 6-7 columns of b: of a step's
+// `depth` bytes of a row.
 struct Tiles {
-  explicit Tiles(int64_t rows) {
+  explicit Tiles(int64_t rows, int depth = 64) {
     struct alignas(64) {
       uint8_t palette = 1, start_row = 0, reserved[14] = {};
       uint16_t row_bytes[16] = {};
@@ -88,9 +113,17 @@ struct Tiles {
     } config;
     const uint8_t first = static_cast<uint8_t>(rows < 16 ? rows : 16);
     const uint8_t second = static_cast<uint8_t>(rows - first);
-    const uint8_t rows_of[8] = {first, first, second, second, first, second, 16, 16};
+    const uint8_t deep = static_cast<uint8_t>(depth / 4);
+    const uint8_t rows_of[8] = {first, first, second, second, first, second, deep, deep};
     for (int i = 0; i < 8; ++i) config.rows[i] = rows_of[i];
     for (int i = 0; i < 8; ++i) config.row_bytes[i] = config.rows[i] > 0 ? 64 : 0;
+    for (int i = 4; i < 6; ++i) {
+      if (config.rows[i] > 0) config.row_bytes[i] = static_cast<uint16_t>(depth);
+    }
+    __asm__ volatile(""
+                     :
+                     : "r"(&config)
+                     : "memory");  // GCC says that only the first 8 bytes are read
     _tile_loadconfig(&config);
   }
   ~Tiles() { _tile_release(); }
@@ -98,18 +131,22 @@ struct Tiles {
 
 constexpr int64_t kBlockRows = 32;  // of one multiplication
 
-// c[rows, 32] (+)= sum over steps of a[rows, 32 of k] b(step)[32 of k, 32 columns].
-template <typename B>
-SOJOURN_INLINE void Multiply(int64_t rows, int64_t steps, const Element* a, int64_t lda, const B& b,
-                             float* c, int64_t ldc, bool accumulate) {
-  const int64_t bytes_a = lda * sizeof(Element), bytes_c = ldc * sizeof(float);
+// c[rows, 32] (+)= sum over steps of a[rows, `depth` bytes] b(step)[depth bytes, 32 columns]: pairs
+// of bf16 into fp32, or quadruples of int8 into int32. between(step) does something else meanwhile.
+template <bool kIntegers, typename B, typename Between>
+SOJOURN_INLINE void MultiplyTiles(int64_t rows, int64_t steps, int64_t depth, const void* input,
+                                  int64_t bytes_a, const B& b, void* sums, int64_t bytes_c,
+                                  bool accumulate, const Between& between) {
+  __asm__ volatile("" ::: "memory");  // tiles load what is stored by now
+  const std::byte* const a = static_cast<const std::byte*>(input);
+  std::byte* const c = static_cast<std::byte*>(sums);
   const bool two = rows > 16;
   if (accumulate) {
     _tile_loadd(0, c, bytes_c);
-    _tile_loadd(1, c + 16, bytes_c);
+    _tile_loadd(1, c + 64, bytes_c);
     if (two) {
-      _tile_loadd(2, c + 16 * ldc, bytes_c);
-      _tile_loadd(3, c + 16 * ldc + 16, bytes_c);
+      _tile_loadd(2, c + 16 * bytes_c, bytes_c);
+      _tile_loadd(3, c + 16 * bytes_c + 64, bytes_c);
     }
   } else {
     _tile_zero(0);
@@ -119,38 +156,50 @@ SOJOURN_INLINE void Multiply(int64_t rows, int64_t steps, const Element* a, int6
       _tile_zero(3);
     }
   }
-  if (two) {
-    for (int64_t step = 0; step < steps; ++step) {
-      const std::byte* const panel = b(step);
-      _tile_loadd(6, panel, 64);
-      _tile_loadd(7, panel + kTileBytes, 64);
-      _tile_loadd(4, a + step * 32, bytes_a);
-      _tile_loadd(5, a + step * 32 + 16 * lda, bytes_a);
+  for (int64_t step = 0; step < steps; ++step) {
+    const std::byte* const panel = b(step);
+    _tile_loadd(4, a + step * depth, bytes_a);
+    _tile_loadd(6, panel, 64);
+    _tile_loadd(7, panel + 16 * depth, 64);
+    if constexpr (kIntegers) {
+      _tile_dpbssd(0, 4, 6);
+      _tile_dpbssd(1, 4, 7);
+    } else {
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
     }
-    _tile_stored(2, c + 16 * ldc, bytes_c);
-    _tile_stored(3, c + 16 * ldc + 16, bytes_c);
-  } else {
-    for (int64_t step = 0; step < steps; ++step) {
-      const std::byte* const panel = b(step);
-      _tile_loadd(4, a + step * 32, bytes_a);
-      _tile_loadd(6, panel, 64);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_loadd(7, panel + kTileBytes, 64);
-      _tile_dpbf16ps(1, 4, 7);
+    if (two) {
+      _tile_loadd(5, a + step * depth + 16 * bytes_a, bytes_a);
+      if constexpr (kIntegers) {
+        _tile_dpbssd(2, 5, 6);
+        _tile_dpbssd(3, 5, 7);
+      } else {
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+      }
     }
+    between(step);
   }
   _tile_stored(0, c, bytes_c);
-  _tile_stored(1, c + 16, bytes_c);
+  _tile_stored(1, c + 64, bytes_c);
+  if (two) {
+    _tile_stored(2, c + 16 * bytes_c, bytes_c);
+    _tile_stored(3, c + 16 * bytes_c + 64, bytes_c);
+  }
+}
+
+// The same in numbers: a[rows, 32 of k] b(step)[32 of k, 32 columns], strides in elements.
+template <typename B>
+SOJOURN_INLINE void Multiply(int64_t rows, int64_t steps, const Element* a, int64_t lda, const B& b,
+                             float* c, int64_t ldc, bool accumulate) {
+  MultiplyTiles<false>(rows, steps, 64, a, lda * sizeof(Element), b, c, ldc * sizeof(float),
+                       accumulate, [](int64_t) {});
 }
 
 #else
 
 struct Tiles {
-  explicit Tiles(int64_t) {}
+  explicit Tiles(int64_t, int = 64) {}
 };
 constexpr int64_t kBlockRows = kRows;
 
@@ -206,17 +255,23 @@ void Prepare16(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* 
   }
 }
 
-// Calls multiply(rows, first row, column) for blocks of at most `most` rows and every panel. Blocks
-// of one size go together, as tiles are laid out for them.
+// Calls multiply(rows, first row, column, ahead) for blocks of at most `most` rows, which are
+// `lines` lines each, and every panel of b. Blocks of one size go together, as tiles are laid out
+// for them.
 template <typename Multiply>
-SOJOURN_INLINE void ForBlocks(int64_t rows, int64_t n, int64_t most, const Multiply& multiply) {
+SOJOURN_INLINE void ForBlocks(int64_t rows, int64_t n, int64_t most, int64_t lines,
+                              const std::byte* packed, int64_t panel_bytes,
+                              const Multiply& multiply) {
   for (int64_t r = 0; r < rows;) {
-    const int64_t block = rows - r < most ? rows - r : most, end = r + (rows - r) / block * block;
-    [[maybe_unused]] const Tiles tiles(block);
+    const int64_t block = rows - r < most ? rows - r : most, blocks = (rows - r) / block;
+    [[maybe_unused]] const Tiles tiles(block * lines);
     for (int64_t column = 0; column < n; column += kPanel) {
-      for (int64_t first = r; first < end; first += block) multiply(block, first, column);
+      const std::byte* const panel = packed + column / kPanel * panel_bytes;
+      for (int64_t i = 0; i < blocks; ++i) {
+        multiply(block, r + i * block, column, panel, Ahead(panel, panel_bytes, i, blocks));
+      }
     }
-    r = end;
+    r += blocks * block;
   }
 }
 
@@ -224,216 +279,300 @@ void Product16(int64_t rows, int64_t k, int64_t n, const std::byte* input, const
                float* c, int64_t ldc, bool accumulate) {
   const int64_t steps = RoundUp(k, 32) / 32, lda = InputBytes16(k) / sizeof(Element);
   const Element* const a = reinterpret_cast<const Element*>(input);
-  ForBlocks(rows, n, kBlockRows, [&](int64_t block, int64_t r, int64_t column) SOJOURN_LAMBDA {
-    const std::byte* const panel = packed + column / kPanel * steps * 2 * kTileBytes;
-    Multiply(
-        block, steps, a + r * lda, lda,
-        [&](int64_t step) SOJOURN_LAMBDA {
-          PrefetchTiles(panel + step * 2 * kTileBytes);
-          return panel + step * 2 * kTileBytes;
-        },
-        c + r * ldc + column, ldc, accumulate);
-  });
+  ForBlocks(rows, n, kBlockRows, 1, packed, steps * 2 * kTileBytes,
+            [&](int64_t block, int64_t r, int64_t column, const std::byte* panel, Ahead ahead)
+                SOJOURN_LAMBDA {
+                  Multiply(
+                      block, steps, a + r * lda, lda,
+                      [&](int64_t step) SOJOURN_LAMBDA {
+                        ahead(step);
+                        return panel + step * 2 * kTileBytes;
+                      },
+                      c + r * ldc + column, ldc, accumulate);
+                });
 }
 
-// A row in int8 is its values in groups, then the groups' scales. The sum over a group is exact in
-// every kind of arithmetic here: at most 64 * 127 * 127 < 2^24.
+// A row in int8 is two lines of whole numbers from -128 to 127, high and low: an element is
+// (256 high + low) times the row's scale, 15 bits of it and a sign. Products of lines and packed
+// codes are exact in every kind of arithmetic here.
+constexpr float kLargest = 127 * 256;  // of 256 high + low
+constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
+constexpr float kTiny = 1e-30f;        // a row without larger numbers counts as zeros
 #if defined(__AVX512VNNI__)
 using Code = int8_t;
-SOJOURN_INLINE void StoreCodes(const V& x, Code* to) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
-                   _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32((__m512)x.part[0])));
+// 16 of high and of low codes from x: (256 high + low) * scale, inverse being 1 / scale.
+SOJOURN_INLINE void StoreCodes(const V& x, float inverse, Code* high, Code* low) {
+  const V rounded = x * inverse + kMagic;
+  const __m512i code = _mm512_sub_epi32((__m512i)rounded.part[0], (__m512i)Splat(kMagic).part[0]);
+  const __m512i upper = _mm512_srai_epi32(_mm512_add_epi32(code, _mm512_set1_epi32(128)), 8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(high), _mm512_cvtepi32_epi8(upper));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(low), _mm512_cvtepi32_epi8(code));
 }
 #else
 using Code = float;
-SOJOURN_INLINE void StoreCodes(const V& x, Code* to) { Store(to, x); }
+SOJOURN_INLINE void StoreCodes(const V& x, float inverse, Code* high, Code* low) {
+  const V code = x * inverse + kMagic - kMagic;
+  const V upper = (code + 0.25f) * (1.0f / 256) + kMagic - kMagic;  // never between two
+  Store(high, upper);
+  Store(low, code - upper * 256.0f);
+}
 #endif
 
-int64_t CodeBytes(int64_t k) { return RoundUp(k, kGroup) * sizeof(Code); }
-int64_t InputBytes8(int64_t k) {
-  return RoundUp(CodeBytes(k) + RoundUp(k, kGroup) / kGroup * sizeof(float), 64);
+// From a line to the next, in codes; the scale lies after the high ones.
+SOJOURN_INLINE int64_t LineCodes(int64_t k) {
+  return RoundUp(k, 64) + 64 / static_cast<int64_t>(sizeof(Code));
+}
+SOJOURN_INLINE const float* ScaleOf(const Code* row, int64_t k) {
+  return reinterpret_cast<const float*>(row + RoundUp(k, 64));
+}
+int64_t InputBytes8(int64_t k) { return 2 * LineCodes(k) * sizeof(Code); }
+
+// The largest of |x[n]|, or NaN if one is not finite.
+SOJOURN_INLINE float Largest(const float* x, int64_t n) {
+  V::Int most[V::kParts] = {};  // as whole numbers, floats without their sign keep their order
+  const auto take = [&](const V& values) SOJOURN_LAMBDA {
+#pragma GCC unroll 4
+    for (int p = 0; p < V::kParts; ++p) {
+      const V::Int size = reinterpret_cast<V::Int>(values.part[p]) & 0x7fffffff;
+      most[p] = size > most[p] ? size : most[p];
+    }
+  };
+  const int64_t whole = n / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) take(Load(x + i));
+  if (whole < n) take(LoadSome(x + whole, n - whole, 0));
+  int32_t sizes[kLanes], top = 0;
+  __builtin_memcpy(sizes, most, sizeof sizes);
+  for (int64_t i = 0; i < kLanes; ++i) top = sizes[i] > top ? sizes[i] : top;
+  float largest;
+  __builtin_memcpy(&largest, &top, sizeof largest);
+  return top < 0x7f800000 ? largest : __builtin_nanf("");
+}
+
+// A row x[k] whose largest number, without its sign, is `top`; NaN makes the row's scale NaN.
+SOJOURN_INLINE void PrepareRow8(int64_t k, const float* x, float top, Code* to) {
+  const int64_t padded = RoundUp(k, 64), line = LineCodes(k), whole = k / kLanes * kLanes;
+  const float inverse = top > kTiny ? kLargest / top : 0;
+  *const_cast<float*>(ScaleOf(to, k)) = top * (1 / kLargest);
+  int64_t i = 0;
+  if (inverse > 0) {
+    for (; i < whole; i += kLanes) StoreCodes(Load(x + i), inverse, to + i, to + line + i);
+    if (i < k) {
+      StoreCodes(LoadSome(x + i, k - i, 0), inverse, to + i, to + line + i);
+      i += kLanes;
+    }
+  }
+  for (; i < padded; i += kLanes) StoreCodes(Zero(), 0, to + i, to + line + i);
 }
 
 void Prepare8(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* input) {
-  const int64_t bytes = InputBytes8(k);
-  for (int64_t row = 0; row < rows; ++row, x += ldx, input += bytes) {
-    Code* const to = reinterpret_cast<Code*>(input);
-    float* const scales = reinterpret_cast<float*>(input + CodeBytes(k));
-    for (int64_t first = 0; first < k; first += kGroup) {
-      V values[4], most = Zero(), nothing = Zero();
-      for (int i = 0; i < 4; ++i) {
-        const int64_t at = first + i * kLanes;
-        values[i] = at + kLanes <= k ? Load(x + at) : at < k ? LoadSome(x + at, k - at, 0) : Zero();
-        most = Max(most, Max(values[i], 0.0f - values[i]));
-        nothing += values[i] * 0.0f;  // NaN if one is not finite
-      }
-      const float top = MaxLane(most), inverse = top > 0 ? 127 / top : 0;
-      scales[first / kGroup] = top * (1.0f / 127) + Sum(nothing);
-      constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-      for (int i = 0; i < 4; ++i) {
-        StoreCodes(values[i] * inverse + kMagic - kMagic, to + first + i * kLanes);
-      }
-    }
+  Code* to = reinterpret_cast<Code*>(input);
+  for (int64_t row = 0; row < rows; ++row, x += ldx, to += 2 * LineCodes(k)) {
+    PrepareRow8(k, x, Largest(x, k), to);
   }
 }
 
+// sums[lines][32] = a[lines, steps of kStep] b(step)[kStep, 32 columns], at most 2 kCodeRows lines.
+// between(part, parts) is called for every one of some parts.
 #if defined(__AMX_TILE__)
 
-constexpr int64_t kCodeRows = 32;
+constexpr int64_t kCodeRows = 16;
 
-// c[rows, 32] (+)= a[rows, k] b[k, 32]; rows are at most kCodeRows, and `bytes` apart.
-SOJOURN_INLINE void MultiplyCodes(int64_t rows, int64_t k, const std::byte* a, int64_t bytes,
-                                  const std::byte* b, float* c, int64_t ldc, bool accumulate) {
-  // Rows of c may be a power of two apart: they are slow to update.
-  alignas(64) int32_t sums[2][32][32];
-  alignas(64) float total[32][32];
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int h = 0; h < 2; ++h) {
-      Store(total[r] + h * 16, accumulate ? Load(c + r * ldc + h * 16) : Zero());
-    }
-  }
-  const float* const scales = reinterpret_cast<const float*>(a + CodeBytes(k));
-  const bool two = rows > 16;
-  const auto multiply = [&](int64_t group, int32_t(*to)[32]) SOJOURN_LAMBDA {
-    const std::byte* const panel = b + group * kGroupBytes;
-    const std::byte* const codes = a + group * kGroup;
-    PrefetchTiles(panel);
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_loadd(4, codes, bytes);
-    _tile_loadd(6, panel, 64);
-    _tile_dpbssd(0, 4, 6);
-    _tile_loadd(7, panel + kTileBytes, 64);
-    _tile_dpbssd(1, 4, 7);
-    if (two) {
-      _tile_zero(2);
-      _tile_zero(3);
-      _tile_loadd(5, codes + 16 * bytes, bytes);
-      _tile_dpbssd(2, 5, 6);
-      _tile_dpbssd(3, 5, 7);
-    }
-    _tile_stored(0, to, 128);
-    _tile_stored(1, &to[0][16], 128);
-    if (two) {
-      _tile_stored(2, to[16], 128);
-      _tile_stored(3, &to[16][16], 128);
-    }
-  };
-  const auto add = [&](int64_t group, const int32_t(*from)[32]) SOJOURN_LAMBDA {
-    const V both = LoadWords(b + group * kGroupBytes + 2 * kTileBytes);
-    const V scale[2] = {Low(both), High(both)};
-    for (int64_t r = 0; r < rows; ++r) {
-      const float own = scales[r * bytes / sizeof(float) + group];
-      for (int h = 0; h < 2; ++h) {
-        V sum;
-        sum.part[0] = (V::Float)_mm512_cvtepi32_ps(_mm512_load_si512(&from[r][h * 16]));
-        Store(total[r] + h * 16, Load(total[r] + h * 16) + sum * (scale[h] * own));
-      }
-    }
-  };
-  // What tiles store cannot be read at once: a group's sums wait for the next group's products.
-  const int64_t groups = RoundUp(k, kGroup) / kGroup;
-  multiply(0, sums[0]);
-  for (int64_t group = 1; group < groups; ++group) {
-    multiply(group, sums[group % 2]);
-    add(group - 1, sums[(group - 1) % 2]);
-  }
-  add(groups - 1, sums[(groups - 1) % 2]);
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int h = 0; h < 2; ++h) Store(c + r * ldc + h * 16, Load(total[r] + h * 16));
-  }
+template <int kStep, typename B, typename Between>
+SOJOURN_INLINE void SumCodes(int64_t lines, int64_t steps, const Code* a, int64_t lda, const B& b,
+                             int32_t (*sums)[32], const Between& between) {
+  MultiplyTiles<true>(lines, steps, kStep, a, lda, b, sums, sizeof *sums, false,
+                      [&](int64_t step) SOJOURN_LAMBDA { between(step, steps); });
 }
-#else
 
-// sums[R][2] of one group, as numbers: b[64, 32] and R rows of a.
-#if defined(__AVX512VNNI__)
-template <int R>
-SOJOURN_INLINE void GroupSums(const Code* a, int64_t lda, const std::byte* b, V sums[R][2]) {
+#elif defined(__AVX512VNNI__)
+
+constexpr int64_t kCodeRows = 4;
+
+template <int kLines, int kStep, typename B>
+SOJOURN_INLINE void SumLines(int64_t lines, int64_t steps, const Code* a, int64_t lda, const B& b,
+                             int32_t (*sums)[32]) {
+  if constexpr (kLines > 2) {
+    if (lines < kLines) return SumLines<kLines - 2, kStep>(lines, steps, a, lda, b, sums);
+  }
   // VNNI multiplies unsigned by signed: a + 128 instead of a, and 128 times the sum of b is taken
   // off again.
   const __m512i sign = _mm512_set1_epi8(-128);
-  __m512i sum[R][2], offset[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-  for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_si512();
+  __m512i sum[kLines][2], offset[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+  for (int r = 0; r < kLines; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_si512();
+  for (int64_t step = 0; step < steps; ++step, a += kStep) {
+    const std::byte* const panel = b(step);
 #pragma GCC unroll 4
-  for (int64_t i = 0; i < 16; ++i) {
-    const __m512i b0 = _mm512_load_si512(b + 64 * i),
-                  b1 = _mm512_load_si512(b + kTileBytes + 64 * i);
-    offset[0] = _mm512_dpbusd_epi32(offset[0], sign, b0);
-    offset[1] = _mm512_dpbusd_epi32(offset[1], sign, b1);
-    for (int r = 0; r < R; ++r) {
-      int32_t four;
-      __builtin_memcpy(&four, a + r * lda + 4 * i, sizeof four);
-      const __m512i codes = _mm512_xor_si512(_mm512_set1_epi32(four), sign);
-      sum[r][0] = _mm512_dpbusd_epi32(sum[r][0], codes, b0);
-      sum[r][1] = _mm512_dpbusd_epi32(sum[r][1], codes, b1);
+    for (int64_t i = 0; i < kStep / 4; ++i) {
+      const __m512i b0 = _mm512_load_si512(panel + 64 * i),
+                    b1 = _mm512_load_si512(panel + 16 * kStep + 64 * i);
+      offset[0] = _mm512_dpbusd_epi32(offset[0], sign, b0);
+      offset[1] = _mm512_dpbusd_epi32(offset[1], sign, b1);
+      for (int r = 0; r < kLines; ++r) {
+        int32_t four;
+        __builtin_memcpy(&four, a + r * lda + 4 * i, sizeof four);
+        const __m512i codes = _mm512_xor_si512(_mm512_set1_epi32(four), sign);
+        sum[r][0] = _mm512_dpbusd_epi32(sum[r][0], codes, b0);
+        sum[r][1] = _mm512_dpbusd_epi32(sum[r][1], codes, b1);
+      }
     }
   }
-  for (int r = 0; r < R; ++r) {
+  for (int r = 0; r < kLines; ++r) {
     for (int h = 0; h < 2; ++h) {
-      sums[r][h].part[0] = (V::Float)_mm512_cvtepi32_ps(_mm512_sub_epi32(sum[r][h], offset[h]));
+      _mm512_storeu_si512(&sums[r][16 * h], _mm512_sub_epi32(sum[r][h], offset[h]));
     }
   }
 }
-constexpr int64_t kCodeRows = 4;
+
+template <int kStep, typename B, typename Between>
+SOJOURN_INLINE void SumCodes(int64_t lines, int64_t steps, const Code* a, int64_t lda, const B& b,
+                             int32_t (*sums)[32], const Between& between) {
+  between(0, 1);
+  SumLines<2 * kCodeRows, kStep>(lines, steps, a, lda, b, sums);
+}
+
 #else
-template <int R>
-SOJOURN_INLINE void GroupSums(const Code* a, int64_t lda, const std::byte* b, V sums[R][2]) {
-  for (int r = 0; r < R; ++r) sums[r][0] = sums[r][1] = Zero();
-  for (int64_t i = 0; i < 16; ++i) {
-    for (int h = 0; h < 2; ++h) {
-      const V words = LoadWords(b + h * kTileBytes + 64 * i);
+
+constexpr int64_t kCodeRows = kNativeLanes == 16 ? 4 : 1;
+
+template <int kLines, int kStep, typename B>
+SOJOURN_INLINE void SumLines(int64_t lines, int64_t steps, const Code* a, int64_t lda, const B& b,
+                             int32_t (*sums)[32]) {
+  if constexpr (kLines > 2) {
+    if (lines < kLines) return SumLines<kLines - 2, kStep>(lines, steps, a, lda, b, sums);
+  }
+  constexpr int64_t kExact = 1024 / kStep;  // steps whose sums are below 2^24
+  for (int64_t first = 0; first < steps; first += kExact) {
+    V sum[kLines][2];
+    for (int r = 0; r < kLines; ++r) sum[r][0] = sum[r][1] = Zero();
+    for (int64_t step = first; step < steps && step < first + kExact; ++step, a += kStep) {
+      const std::byte* const panel = b(step);
+      for (int64_t i = 0; i < kStep / 4; ++i) {
+        for (int h = 0; h < 2; ++h) {
+          const V words = LoadWords(panel + h * 16 * kStep + 64 * i);
 #pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) {
-        const V weights = V::Each([&](int p) SOJOURN_LAMBDA {
-          return __builtin_convertvector(
-              reinterpret_cast<V::Int>(words.part[p]) << (24 - 8 * j) >> 24, V::Float);
-        });
-        for (int r = 0; r < R; ++r) sums[r][h] += weights * a[r * lda + 4 * i + j];
+          for (int j = 0; j < 4; ++j) {
+            const V weights = V::Each([&](int p) SOJOURN_LAMBDA {
+              return __builtin_convertvector(
+                  reinterpret_cast<V::Int>(words.part[p]) << (24 - 8 * j) >> 24, V::Float);
+            });
+            for (int r = 0; r < kLines; ++r) sum[r][h] += weights * a[r * lda + 4 * i + j];
+          }
+        }
+      }
+    }
+    for (int r = 0; r < kLines; ++r) {
+      for (int h = 0; h < 2; ++h) {
+        float exact[kLanes];
+        Store(exact, sum[r][h]);
+        for (int64_t i = 0; i < kLanes; ++i) {
+          int32_t& to = sums[r][16 * h + i];
+          to = (first == 0 ? 0 : to) + static_cast<int32_t>(exact[i]);
+        }
       }
     }
   }
 }
-constexpr int64_t kCodeRows = kNativeLanes == 16 ? 8 : kNativeLanes == 8 ? 2 : 1;
+
+template <int kStep, typename B, typename Between>
+SOJOURN_INLINE void SumCodes(int64_t lines, int64_t steps, const Code* a, int64_t lda, const B& b,
+                             int32_t (*sums)[32], const Between& between) {
+  between(0, 1);
+  SumLines<2 * kCodeRows, kStep>(lines, steps, a, lda, b, sums);
+}
+
 #endif
 
-template <int R>
-SOJOURN_INLINE void MultiplyCodeRows(int64_t rows, int64_t k, const std::byte* a, int64_t bytes,
-                                     const std::byte* b, float* c, int64_t ldc, bool accumulate) {
-  if constexpr (R > 1) {
-    if (rows < R) return MultiplyCodeRows<R - 1>(rows, k, a, bytes, b, c, ldc, accumulate);
+// The numbers that two lines of sums stand for, but for their scale.
+SOJOURN_INLINE V Whole(const int32_t (*lines)[32], int64_t first) {
+  const auto numbers = [&](const int32_t* from) SOJOURN_LAMBDA {
+    return V::Each([&](int p) SOJOURN_LAMBDA {
+      V::Int whole;
+      __builtin_memcpy(&whole, from + p * V::kWidth, sizeof whole);
+      return __builtin_convertvector(whole, V::Float);
+    });
+  };
+  return numbers(lines[0] + first) * 256.0f + numbers(lines[1] + first);
+}
+
+// Products of at most kCodeRows prepared rows with panels of codes. What tiles store cannot be read
+// at once, and memory is to be read without a pause: the numbers of a product are written during
+// the next.
+class CodeProducts {
+ public:
+  explicit CodeProducts(int64_t k) : k_(k), line_(LineCodes(k)) {}
+
+  // c[rows, 32] (+)= a[rows, k] b[k, 32]; b is codes, then the columns' scales. ahead(step) asks
+  // for what comes next.
+  template <typename Ahead>
+  SOJOURN_INLINE void Multiply(int64_t rows, const std::byte* a, const std::byte* b, float* c,
+                               int64_t ldc, bool accumulate, Ahead ahead) {
+    const int64_t steps = RoundUp(k_, 64) / 64;
+    const Late next{rows,
+                    reinterpret_cast<const Code*>(a),
+                    reinterpret_cast<const float*>(b + steps * 2 * kTileBytes),
+                    c,
+                    ldc,
+                    accumulate,
+                    1 - late_.buffer,
+                    (rows + steps - 1) / steps};
+    SumCodes<64>(
+        2 * rows, steps, next.a, line_,
+        [&](int64_t step) SOJOURN_LAMBDA {
+          ahead(step);
+          return b + step * 2 * kTileBytes;
+        },
+        sums_[next.buffer],
+        [&](int64_t part, int64_t parts) SOJOURN_LAMBDA {
+          const int64_t first = part * late_.per_step, end = first + late_.per_step;
+          Write(first, parts == 1 || end > late_.rows ? late_.rows : end);
+        });
+    late_ = next;
   }
-  V total[R][2], sums[R][2];
-  for (int r = 0; r < R; ++r) {
-    for (int h = 0; h < 2; ++h) total[r][h] = accumulate ? Load(c + r * ldc + h * 16) : Zero();
+  // Must follow the last one.
+  SOJOURN_INLINE void Finish() {
+    Write(0, late_.rows);
+    late_.rows = 0;
   }
-  const float* const scales = reinterpret_cast<const float*>(a + CodeBytes(k));
-  for (int64_t first = 0; first < k; first += kGroup, b += kGroupBytes) {
-    GroupSums<R>(reinterpret_cast<const Code*>(a) + first, bytes / sizeof(Code), b, sums);
-    const V both = LoadWords(b + 2 * kTileBytes), scale[2] = {Low(both), High(both)};
-    for (int r = 0; r < R; ++r) {
-      const float own = scales[r * bytes / sizeof(float) + first / kGroup];
-      for (int h = 0; h < 2; ++h) total[r][h] += sums[r][h] * (scale[h] * own);
+
+ private:
+  struct Late {
+    int64_t rows = 0;
+    const Code* a = nullptr;
+    const float* scales = nullptr;
+    float* c = nullptr;
+    int64_t ldc = 0;
+    bool accumulate = false;
+    int buffer = 0;
+    int64_t per_step = 0;  // rows
+  };
+
+  SOJOURN_INLINE void Write(int64_t first, int64_t end) {
+    for (int64_t r = first; r < end; ++r) {
+      const float own = *ScaleOf(late_.a + 2 * r * line_, k_);
+      for (int64_t j = 0; j < kPanel; j += kLanes) {
+        float* const to = late_.c + r * late_.ldc + j;
+        Store(to, (late_.accumulate ? Load(to) : Zero()) +
+                      Whole(sums_[late_.buffer] + 2 * r, j) * (Load(late_.scales + j) * own));
+      }
     }
   }
-  for (int r = 0; r < R; ++r) {
-    for (int h = 0; h < 2; ++h) Store(c + r * ldc + h * 16, total[r][h]);
-  }
-}
 
-SOJOURN_INLINE void MultiplyCodes(int64_t rows, int64_t k, const std::byte* a, int64_t bytes,
-                                  const std::byte* b, float* c, int64_t ldc, bool accumulate) {
-  MultiplyCodeRows<kCodeRows>(rows, k, a, bytes, b, c, ldc, accumulate);
-}
-
-#endif
+  const int64_t k_, line_;
+  Late late_;
+  alignas(64) int32_t sums_[2][2 * kCodeRows][32];
+};
 
 void Product8(int64_t rows, int64_t k, int64_t n, const std::byte* input, const std::byte* packed,
               float* c, int64_t ldc, bool accumulate) {
-  const int64_t bytes = InputBytes8(k), panel_bytes = RoundUp(k, kGroup) / kGroup * kGroupBytes;
-  ForBlocks(rows, n, kCodeRows, [&](int64_t block, int64_t r, int64_t column) SOJOURN_LAMBDA {
-    MultiplyCodes(block, k, input + r * bytes, bytes, packed + column / kPanel * panel_bytes,
-                  c + r * ldc + column, ldc, accumulate);
-  });
+  const int64_t bytes = InputBytes8(k), panel_bytes = PanelBytes(WeightFormat::kInt8, k);
+  CodeProducts products(k);
+  ForBlocks(rows, n, kCodeRows, 2, packed, panel_bytes,
+            [&](int64_t block, int64_t r, int64_t column, const std::byte* panel, Ahead ahead)
+                SOJOURN_LAMBDA {
+                  products.Multiply(block, input + r * bytes, panel, c + r * ldc + column, ldc,
+                                    accumulate, ahead);
+                });
+  products.Finish();
 }
 
 }  // namespace

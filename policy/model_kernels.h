@@ -63,8 +63,9 @@ struct RowKernels {
   void (*rms_norm_backward)(int64_t rows, int64_t width, const T* x, const T* weight,
                             const float* inverse, const T* dy, T* dx, float* dweight);
 
-  // y[rows, width] = silu(gate) * up, where gate_up [rows, 2 * width] has the gates first.
-  void (*swiglu)(int64_t rows, int64_t width, const T* gate_up, int64_t ld_gate_up, T* y);
+  // y[rows, width] = silu(gate) * up, where gate_up [rows, 2 * width] has the gates first. Rows are
+  // `ld_gate_up` and `ldy` apart.
+  void (*swiglu)(int64_t rows, int64_t width, const T* gate_up, int64_t ld_gate_up, T* y, int64_t ldy);
   void (*swiglu_backward)(int64_t rows, int64_t width, const T* gate_up, const T* dy, T* dgate_up);
 
   // Per row of logits [rows, n]: log softmax(logits / t)[target], and the entropy in nats.

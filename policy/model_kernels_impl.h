@@ -92,8 +92,8 @@ void RmsNormBackward(int64_t rows, int64_t width, const T* x, const T* weight, c
 SOJOURN_INLINE V Sigmoid(const V& x) { return 1.0f / (1.0f + Exp(0.0f - x)); }
 
 template <typename T>
-void SwiGlu(int64_t rows, int64_t width, const T* gate_up, int64_t ld_gate_up, T* y) {
-  for (int64_t row = 0; row < rows; ++row, gate_up += ld_gate_up, y += width) {
+void SwiGlu(int64_t rows, int64_t width, const T* gate_up, int64_t ld_gate_up, T* y, int64_t ldy) {
+  for (int64_t row = 0; row < rows; ++row, gate_up += ld_gate_up, y += ldy) {
     const T* up = gate_up + width;
     int64_t i = 0;
     for (; i + kLanes <= width; i += kLanes) {

@@ -63,7 +63,7 @@ std::vector<float> AllRows(const RowKernels<T>& kernels) {
   keep(y), keep(dx), keep(dweight);
   const auto gate_up = Values<T>(kRows * 2 * kWidth, 5);
   std::vector<T> dgate_up(gate_up.size());
-  kernels.swiglu(kRows, kWidth, gate_up.data(), 2 * kWidth, y.data());
+  kernels.swiglu(kRows, kWidth, gate_up.data(), 2 * kWidth, y.data(), kWidth);
   kernels.swiglu_backward(kRows, kWidth, gate_up.data(), dy.data(), dgate_up.data());
   keep(y), keep(dgate_up);
 

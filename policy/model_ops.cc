@@ -94,7 +94,7 @@ struct SwiGluFunction : torch::autograd::Function<SwiGluFunction> {
       using T = decltype(type);
       EachPart(in.size(0), [&](int64_t, int64_t first, int64_t end) {
         kernels.swiglu(end - first, width, Read<T>(in) + first * 2 * width, 2 * width,
-                       Write<T>(y) + first * width);
+                       Write<T>(y) + first * width, width);
       });
     });
     context->save_for_backward({in});
