@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/json.h"
 #include "common/shutdown.h"
 
 namespace sojourn::cli {
@@ -102,7 +103,7 @@ absl::StatusOr<std::string> Responder::Ask(const std::string& request, absl::Dur
   }
   if (!line.ok()) return line.status();
   if (!line->has_value()) return Ended(deadline);
-  const nlohmann::json answer = nlohmann::json::parse(**line, nullptr, false);
+  const nlohmann::json answer = ParseJson(**line);
   if (answer.is_object() && answer.contains("response") && answer["response"].is_string()) {
     return answer["response"].get<std::string>();
   }

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/json.h"
 
 namespace sojourn::endpoint {
 namespace {
@@ -16,7 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kShownBytes = 300;  // of what an endpoint says
-constexpr int kMaxDepth = 64;        // values are destroyed by recursion
 
 json Options(const CompletionRequest& request, bool messages) {
   json body = {{"model", request.model},
@@ -51,18 +51,6 @@ std::string Shown(std::string_view text) {
   size_t end = kShownBytes;
   while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // not within a character
   return absl::StrCat(text.substr(0, end), "...");
-}
-
-// null when it is not JSON, or nested too deep.
-json Parse(std::string_view body) {
-  int depth = 0;
-  return json::parse(
-      body.begin(), body.end(),
-      [&](int at, json::parse_event_t, json&) {
-        depth = std::max(depth, at);
-        return at < kMaxDepth;
-      },
-      /*allow_exceptions=*/false);
 }
 
 const json& Member(const json& object, const char* name) {
@@ -146,7 +134,7 @@ std::string MessagesBody(const CompletionRequest& request,
 }
 
 absl::StatusOr<Completion> ParseCompletion(std::string_view body, bool messages) {
-  const json answer = Parse(body);
+  const json answer = ParseJson(body);
   if (!answer.is_object()) return Malformed("not a JSON object", body);
   const json& choices = Member(answer, "choices");
   if (!choices.is_array() || choices.empty() || !choices[0].is_object()) {
@@ -185,7 +173,7 @@ absl::StatusOr<Completion> ParseCompletion(std::string_view body, bool messages)
 }
 
 absl::Status ErrorOf(int http_code, std::string_view body) {
-  const json answer = Parse(body);
+  const json answer = ParseJson(body);
   const json& error = Member(answer, "error");
   std::string said = Shown(body);
   for (const json* value :
@@ -235,7 +223,7 @@ bool Refuses(Dialect dialect, const absl::Status& error) {
 }
 
 absl::StatusOr<std::vector<EndpointModel>> ParseModels(std::string_view body) {
-  const json answer = Parse(body);
+  const json answer = ParseJson(body);
   const json& list = Member(answer, "data");
   if (!list.is_array()) return Malformed("no list of models in \"data\"", body);
   std::vector<EndpointModel> models;

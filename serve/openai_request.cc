@@ -5,14 +5,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/json.h"
 #include "serve/json_fields.h"
 
 namespace sojourn::serve {
 namespace {
 
 using nlohmann::json;
-
-constexpr int kMaxDepth = 64;
 
 struct Refused {
   const char* name;
@@ -81,33 +80,12 @@ constexpr const char* kIgnored[] = {"user",
                                     "spaces_between_special_tokens",
                                     "prompt_cache_key"};
 
-// How deep lists and objects lie in each other; of what is no JSON, any number.
-int Depth(std::string_view body) {
-  int depth = 0, deepest = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < body.size(); ++i) {
-    const char c = body[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      in_string = c != '"';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      deepest = std::max(deepest, ++depth);
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return deepest;
-}
-
 absl::StatusOr<json> ParseObject(std::string_view body) {
-  // Values are copied and compared by recursion.
-  if (Depth(body) > kMaxDepth) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the request's body nests lists and objects deeper than ", kMaxDepth));
+  if (JsonDepth(body) > kMaxJsonDepth) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the request's body nests lists and objects deeper than ", kMaxJsonDepth));
   }
-  json object = json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
+  json object = ParseJson(body);
   if (object.is_discarded()) {
     return absl::InvalidArgumentError("the request's body is not JSON (or not UTF-8)");
   }

@@ -15,9 +15,8 @@ class AgentGymSeat : public Seat {
       : options_(options), form_(form), client_(options.server, options.max_bytes) {}
 
   ~AgentGymSeat() override {
-    if (!form_.has_close || id_.empty()) return;
-    client_.Call("POST", "/close", absl::StrCat("{\"", form_.id, "\":", id_, "}"), kCloseTimeout)
-        .IgnoreError();
+    if (!form_.has_close || id_.empty() || *options_.silent) return;
+    Post("/close", absl::StrCat("{\"", form_.id, "\":", id_, "}"), kCloseTimeout).IgnoreError();
   }
 
   absl::StatusOr<Reply> Reset(const TaskId& task) override {
@@ -67,7 +66,9 @@ class AgentGymSeat : public Seat {
   absl::StatusOr<std::string> Post(std::string_view path, const std::string& body,
                                    absl::Duration timeout) {
     auto reply = client_.Call("POST", path, body, timeout);
+    if (reply.ok()) *options_.silent = false;
     if (!reply.ok()) {
+      if (!absl::IsCancelled(reply.status())) *options_.silent = true;
       return absl::Status(reply.status().code(),
                           absl::StrCat(path, ": ", reply.status().message()));
     }

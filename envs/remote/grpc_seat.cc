@@ -1,7 +1,7 @@
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,28 +21,26 @@ class GrpcSeat : public Seat {
   GrpcSeat(const SeatOptions& options, const std::string& environment)
       : options_(options),
         environment_(environment),
-        name_(absl::StrCat(options.server.host, ":", options.server.port)),
+        name_(options.server.place()),
         stub_(v1::EnvironmentService::NewStub(MakeChannel(name_))) {}
 
-  ~GrpcSeat() override { stream_.reset(); }
+  ~GrpcSeat() override { Drop(); }
 
   absl::StatusOr<Reply> Reset(const TaskId& task) override {
     if (stream_ == nullptr) {
-      over_ = false;
-      answers_.clear();
-      stream_ = std::make_unique<Stream>(
+      over_ = unasked_ = false;
+      answer_.reset();
+      auto stream = std::make_unique<Stream>(
           [this](auto* context, auto* reactor) { stub_->async()->Play(context, reactor); },
-          Stream::Handlers{[this](v1::EnvironmentResponse response) {
-                             std::lock_guard lock(mutex_);
-                             answers_.push_back(std::move(response));
-                             changed_.notify_all();
-                           },
+          Stream::Handlers{[this](v1::EnvironmentResponse response) { Take(std::move(response)); },
                            [this](const absl::Status& status) {
                              std::lock_guard lock(mutex_);
                              over_ = true;
                              end_ = status;
                              changed_.notify_all();
                            }});
+      std::lock_guard lock(mutex_);
+      stream_ = std::move(stream);
     }
     v1::EnvironmentRequest request;
     v1::ResetRequest& reset = *request.mutable_reset();
@@ -63,7 +61,10 @@ class GrpcSeat : public Seat {
     v1::EnvironmentRequest request;
     request.mutable_valid_actions();
     const auto answer = Exchange(std::move(request));
-    if (!answer.ok()) return {};
+    if (!answer.ok()) {
+      Drop();  // or its answer would be taken for the next call's
+      return {};
+    }
     return {answer->valid_actions().begin(), answer->valid_actions().end()};
   }
 
@@ -77,22 +78,49 @@ class GrpcSeat : public Seat {
   absl::StatusOr<Reply> Ask(v1::EnvironmentRequest request) {
     const auto answer = Exchange(std::move(request));
     absl::StatusOr<Reply> reply = answer.ok() ? ParseResponse(*answer) : answer.status();
-    if (!reply.ok()) stream_.reset();
+    if (!reply.ok()) Drop();
     return reply;
+  }
+
+  // On gRPC's threads. A server that says what it was not asked is not listened to for long.
+  void Take(v1::EnvironmentResponse response) {
+    std::lock_guard lock(mutex_);
+    if (asked_ && !answer_.has_value()) {
+      answer_ = std::move(response);
+    } else {
+      unasked_ = true;
+      if (stream_ != nullptr) stream_->Cancel();
+    }
+    changed_.notify_all();
+  }
+
+  // Not under the mutex: the stream's end waits for its handlers.
+  void Drop() {
+    std::unique_ptr<Stream> dropped;
+    {
+      std::lock_guard lock(mutex_);
+      dropped = std::move(stream_);
+    }
   }
 
   absl::StatusOr<v1::EnvironmentResponse> Exchange(v1::EnvironmentRequest request) {
     if (stream_ == nullptr) return absl::UnavailableError("the stream is closed");
+    {
+      std::lock_guard lock(mutex_);
+      asked_ = true;
+    }
     const absl::Status written = stream_->Write(std::move(request));
     std::unique_lock lock(mutex_);
     if (written.ok()) {
       changed_.wait_for(lock, absl::ToChronoNanoseconds(options_.timeout),
-                        [&] { return cancelled_ || over_ || !answers_.empty(); });
+                        [&] { return cancelled_ || over_ || unasked_ || answer_.has_value(); });
     }
-    if (!answers_.empty()) {
-      v1::EnvironmentResponse answer = std::move(answers_.front());
-      answers_.pop_front();
-      if (!answers_.empty()) return absl::DataLossError("the server answers what it was not asked");
+    asked_ = false;
+    if (unasked_) {
+      return absl::DataLossError(absl::StrCat(name_, " answers what it was not asked"));
+    }
+    if (answer_.has_value()) {
+      const v1::EnvironmentResponse answer = *std::exchange(answer_, std::nullopt);
       if (answer.ByteSizeLong() > options_.max_bytes) {
         return absl::ResourceExhaustedError(absl::StrCat(
             name_, ": the answer is larger than max_bytes, ", options_.max_bytes));
@@ -114,12 +142,12 @@ class GrpcSeat : public Seat {
   const std::string environment_, name_;
   const std::unique_ptr<v1::EnvironmentService::Stub> stub_;
 
-  std::mutex mutex_;  // guards what follows, but for stream_
+  std::mutex mutex_;  // guards what follows; stream_ is set by the one thread that plays
   std::condition_variable changed_;
-  std::deque<v1::EnvironmentResponse> answers_;
-  bool over_ = false, cancelled_ = false;
+  std::optional<v1::EnvironmentResponse> answer_;
+  bool asked_ = false, unasked_ = false, over_ = false, cancelled_ = false;
   absl::Status end_;
-  std::unique_ptr<Stream> stream_;  // last: its handlers use the others
+  std::unique_ptr<Stream> stream_;
 };
 
 }  // namespace

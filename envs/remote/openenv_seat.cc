@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "common/json.h"
 #include "envs/remote/seat.h"
 
 namespace sojourn::envs::remote {
@@ -15,18 +16,21 @@ class OpenEnvSeat : public Seat {
 
   absl::StatusOr<Reply> Reset(const TaskId& task) override {
     const absl::Time deadline = absl::Now() + options_.timeout;
-    if (!client_.is_open()) {
-      const absl::Status status = client_.Open("/ws", options_.timeout);
-      if (!status.ok()) return status;
-    }
     // Servers take of it what they know: ours all, others the seed.
-    return Say({{"type", "reset"},
-                {"data",
-                 {{"seed", task.index},
-                  {"split", SplitName(task.split)},
-                  {"difficulty", task.difficulty},
-                  {"index", task.index}}}},
-               deadline - absl::Now());
+    const json reset = {{"type", "reset"},
+                        {"data",
+                         {{"seed", task.index},
+                          {"split", SplitName(task.split)},
+                          {"difficulty", task.difficulty},
+                          {"index", task.index}}}};
+    if (client_.is_open()) {
+      // Servers end a WebSocket that was silent for long, as one is between two episodes.
+      auto reply = Say(reset, deadline - absl::Now());
+      if (!absl::IsUnavailable(reply.status())) return reply;
+    }
+    const absl::Status status = client_.Open("/ws", deadline - absl::Now());
+    if (!status.ok()) return status;
+    return Say(reset, deadline - absl::Now());
   }
 
   absl::StatusOr<Reply> Step(std::string_view action) override {
@@ -36,7 +40,7 @@ class OpenEnvSeat : public Seat {
   std::vector<std::string> ValidActions() override {
     auto answer = client_.Exchange(R"({"type":"state"})", options_.timeout);
     std::vector<std::string> actions;
-    const json state = answer.ok() ? json::parse(*answer, nullptr, false) : json();
+    const json state = answer.ok() ? ParseJson(*answer) : json();
     if (!state.is_object() || !state.contains("data") || !state["data"].is_object()) return actions;
     for (const json& action : state["data"].value("valid_actions", json::array())) {
       if (action.is_string()) actions.push_back(action.get<std::string>());

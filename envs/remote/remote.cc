@@ -1,5 +1,6 @@
 #include "envs/remote/remote.h"
 
+#include <atomic>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -47,17 +48,20 @@ class RemoteInstance : public Instance {
     if (!number.ok()) return number.status();
     remote::SeatOptions options = shared_->seat;
     if (shared_->process != nullptr) {
-      auto url = shared_->process->Ensure(absl::Now() + options.timeout);
+      auto url = shared_->process->Ensure(absl::Now() + options.timeout, cancelled_);
       if (!url.ok()) return Named(url.status());
       options.server.host = url->host;
       options.server.port = url->port;
-      if (options.server.port != port_) seat_.reset();  // it was started again
-      port_ = options.server.port;
     }
-    if (seat_ == nullptr) {
+    if (seat_ == nullptr || options.server.port != port_) {  // at first; it was started again
+      port_ = options.server.port;
+      std::unique_ptr<Seat> old = shared_->NewSeat(options);
       std::lock_guard lock(mutex_);
-      seat_ = shared_->NewSeat(options);
-      if (cancelled_) seat_->Cancel();
+      seat_.swap(old);
+      if (cancelled_) {
+        seat_->Cancel();
+        if (old != nullptr) old->Cancel();
+      }
     }
     return Take(seat_->Reset({task.split, task.difficulty, *number}));
   }
@@ -80,8 +84,8 @@ class RemoteInstance : public Instance {
   }
 
   void Cancel() override {
-    std::lock_guard lock(mutex_);
     cancelled_ = true;
+    std::lock_guard lock(mutex_);
     if (seat_ != nullptr) seat_->Cancel();
   }
 
@@ -99,9 +103,9 @@ class RemoteInstance : public Instance {
   }
 
   const std::shared_ptr<const Shared> shared_;
-  std::mutex mutex_;  // of seat_'s making, and of cancelled_
+  std::mutex mutex_;  // of what seat_ is
   std::unique_ptr<Seat> seat_;
-  bool cancelled_ = false;
+  std::atomic<bool> cancelled_{false};
   bool playing_ = false;
   int port_ = 0;
   std::vector<std::string> valid_actions_;

@@ -2,16 +2,27 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/bidi_stream.h"
 #include "common/metrics.h"
 #include "common/rpc.h"
+#include "envs/remote/replies.h"
 #include "envs/remote/wild_server.h"
 #include "envs/serve/doors.h"
+#include "sojourn/v1/environment.grpc.pb.h"
 
 namespace sojourn::envs {
 namespace {
@@ -116,6 +127,19 @@ TEST_F(OwnServersTest, OpenEnvsContractGivesTheNativeEpisode) {
   }
 }
 
+TEST_F(OwnServersTest, AWebSocketThatEndedBetweenEpisodesIsOpenedAgain) {
+  const auto away = Remote({{"contract", "openenv"}, {"url", Http("/openenv/textcraft")}});
+  const auto instance = away->NewInstance();
+  ASSERT_TRUE(instance->Reset({Split::kTrain, 1, 1}).ok());
+  const int port = web_->port();
+  web_.reset();
+  auto web = serve::WebServer::Start(*doors_, absl::StrCat("127.0.0.1:", port), {}, metrics_);
+  ASSERT_TRUE(web.ok()) << web.status();
+  web_ = *std::move(web);
+  const auto turn = instance->Reset({Split::kTrain, 1, 2});
+  EXPECT_TRUE(turn.ok()) << turn.status();
+}
+
 TEST_F(OwnServersTest, GrpcGivesTheNativeEpisode) {
   for (const char* name : {"babyai", "textcraft", "searchqa"}) {
     const auto away = Remote(
@@ -212,6 +236,101 @@ TEST(WildServersTest, EveryMisbehaviourHasItsName) {
     EXPECT_THAT(std::string(turn.status().message()), HasSubstr(words)) << answer.substr(0, 100);
     EXPECT_LT(absl::Now() - start, absl::Seconds(3)) << answer.substr(0, 100);
   }
+}
+
+TEST(WildServersTest, AnswersThatAreNestedWithoutEndAreRefused) {
+  const std::string deep = std::string(300000, '[') + std::string(300000, ']');
+  for (const char* member : {"id", "observation", "error", "done"}) {
+    const std::string body = absl::StrCat("{\"", member, "\":", deep, "}");
+    for (const remote::AgentGymForm& form : remote::AgentGymForms()) {
+      EXPECT_TRUE(absl::IsDataLoss(ParseAgentGymId(form, body).status()));
+      EXPECT_TRUE(absl::IsDataLoss(ParseAgentGymReset(form, body).status()));
+      EXPECT_TRUE(absl::IsDataLoss(ParseAgentGymStep(form, body).status()));
+    }
+    const std::string message = absl::StrCat("{\"type\":\"observation\",\"data\":", body, "}");
+    EXPECT_TRUE(absl::IsDataLoss(remote::ParseOpenEnv("text", message).status()));
+  }
+  const auto reply = ParseAgentGymStep(
+      *remote::FindAgentGymForm("babyai"),
+      absl::StrCat("{\"observation\":\"\\nAvailable actions: ", deep,
+                   "\",\"reward\":0,\"done\":false}"));
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_TRUE(reply->valid_actions.empty());
+}
+
+TEST(WildServersTest, NobodyWaitsLongToTakeLeaveOfASilentServer) {
+  WildServer server([](const std::string& request) -> std::string {
+    if (absl::StrContains(request, "/create")) return WildServer::Http("{\"id\":0}");
+    if (absl::StrContains(request, "/close")) return std::string(WildServer::kSilence);
+    return WildServer::Http("{\"observation\":\"Goal\",\"done\":false}");
+  });
+  const auto environment =
+      Remote({{"contract", "agentgym"}, {"kind", "textcraft"}, {"url", server.url()}});
+  std::vector<std::unique_ptr<Instance>> instances;
+  for (int i = 0; i < 20; ++i) {
+    instances.push_back(environment->NewInstance());
+    ASSERT_TRUE(instances.back()->Reset({Split::kTrain, 1, i}).ok());
+  }
+  const absl::Time start = absl::Now();
+  instances.clear();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(3));
+}
+
+// A server over gRPC that writes `answers` for every request that is a reset or a step, and none for
+// valid_actions before the request after it.
+class WildService : public v1::EnvironmentService::CallbackService {
+ public:
+  explicit WildService(int answers) : answers_(answers) {}
+  grpc::ServerBidiReactor<v1::EnvironmentRequest, v1::EnvironmentResponse>* Play(
+      grpc::CallbackServerContext* context) override {
+    using Stream = BidiServer<v1::EnvironmentRequest, v1::EnvironmentResponse>;
+    return Stream::Accept(context, [this](std::shared_ptr<Stream> stream) {
+      Stream::Handlers handlers;
+      handlers.on_read = [this, stream, late = 0](v1::EnvironmentRequest request) mutable {
+        if (request.has_valid_actions()) {
+          ++late;
+          return;
+        }
+        for (int i = std::exchange(late, 0); i > 0; --i) (void)stream->Write({});
+        v1::EnvironmentResponse response;
+        response.set_observation("here");
+        for (int i = 0; i < answers_; ++i) (void)stream->Write(response);
+      };
+      return handlers;
+    });
+  }
+
+ private:
+  const int answers_;
+};
+
+TEST(WildServersTest, AStreamThatTellsMoreThanItWasAskedIsGivenUp) {
+  WildService service(1000);
+  auto rpc = RpcServer::Start({&service}, "127.0.0.1:0");
+  ASSERT_TRUE(rpc.ok()) << rpc.status();
+  const auto environment = Remote({{"contract", "grpc"}, {"kind", "textcraft"},
+                                   {"url", absl::StrCat("http://127.0.0.1:", (*rpc)->port())}});
+  const auto instance = environment->NewInstance();
+  absl::StatusOr<Turn> turn = instance->Reset({Split::kTrain, 1, 0});
+  for (int i = 0; i < 1000 && turn.ok(); ++i) turn = instance->Step("inventory");
+  EXPECT_TRUE(absl::IsDataLoss(turn.status())) << turn.status();
+  EXPECT_THAT(std::string(turn.status().message()), HasSubstr("answers what it was not asked"));
+}
+
+TEST(WildServersTest, AnAnswerThatComesTooLateIsNotTakenForTheNextOne) {
+  WildService service(1);
+  auto rpc = RpcServer::Start({&service}, "127.0.0.1:0");
+  ASSERT_TRUE(rpc.ok()) << rpc.status();
+  const auto environment = Remote({{"contract", "grpc"}, {"kind", "textcraft"}, {"timeout_seconds", "1"},
+                                   {"url", absl::StrCat("http://127.0.0.1:", (*rpc)->port())}});
+  const auto instance = environment->NewInstance();
+  ASSERT_TRUE(instance->Reset({Split::kTrain, 1, 0}).ok());
+  EXPECT_TRUE(instance->ValidActions().empty());
+  const auto turn = instance->Step("inventory");
+  EXPECT_TRUE(absl::IsUnavailable(turn.status())) << turn.status();
+  const auto again = instance->Reset({Split::kTrain, 1, 0});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->observation, "here");
 }
 
 TEST(WildServersTest, AServerThatIsNotThereIsUnavailable) {
@@ -315,6 +434,153 @@ TEST(RemoteTest, ACommandIsStartedWithTheFirstTaskAndFailsByName) {
   const auto turn = environment->NewInstance()->Reset({Split::kTrain, 1, 0});
   EXPECT_TRUE(absl::IsUnavailable(turn.status())) << turn.status();
   EXPECT_THAT(std::string(turn.status().message()), HasSubstr("exited with status 3"));
+}
+
+// ---- servers that are started here ----------------------------------------------------------------
+
+TEST(CommandTest, CancelEndsTheWaitForAServerThatDoesNotCome) {
+  const auto environment = Remote({{"contract", "openenv"}, {"command", "sleep 600 # {port}"}, {"timeout_seconds", "600"}});
+  const auto instance = environment->NewInstance();
+  std::thread other([&] { instance->Cancel(); });
+  const absl::Time start = absl::Now();
+  EXPECT_TRUE(absl::IsCancelled(instance->Reset({Split::kTrain, 1, 0}).status()));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+  other.join();
+}
+
+// This program plays both other parts: the server that a command starts, and the actor that is
+// killed. They are told in the process's environment what to do.
+constexpr char kPortVariable[] = "SOJOURN_TEST_PORT", kPidsVariable[] = "SOJOURN_TEST_PIDS";
+
+std::string ThisTest(const char* name) {
+  return absl::StrCat(std::filesystem::read_symlink("/proc/self/exe").string(),
+                      " --gtest_also_run_disabled_tests --gtest_filter=CommandTest.", name);
+}
+
+// The command writes its processes' numbers to a file: a child's in the background, then the server's.
+Options Started(const std::string& pids) {
+  return {{"contract", "agentgym"},
+          {"kind", "textcraft"},
+          {"command", absl::StrCat("echo told to stderr >&2; sleep 600 & echo $! >", pids, "; echo $$ >>", pids,
+                                   "; exec env ", kPortVariable, "={port} ", ThisTest("DISABLED_Serves"))}};
+}
+
+TEST(CommandTest, DISABLED_Serves) {
+  const char* port = std::getenv(kPortVariable);
+  if (port == nullptr) GTEST_SKIP() << "a part of other tests";
+  Metrics metrics;
+  auto doors = serve::Doors::Create({.environments = {"textcraft"}}, metrics);
+  ASSERT_TRUE(doors.ok()) << doors.status();
+  // Where AgentGym's own servers have their paths.
+  class Root : public serve::WebHandler {
+   public:
+    explicit Root(serve::Doors& doors) : doors_(doors) {}
+    serve::Response Handle(std::string_view method, std::string_view target, std::string_view body) override {
+      return doors_.Handle(method, absl::StrCat("/textcraft", target), body);
+    }
+    absl::StatusOr<std::unique_ptr<serve::Conversation>> Open(std::string_view) override { return absl::NotFoundError(""); }
+
+   private:
+    serve::Doors& doors_;
+  } root(**doors);
+  const auto web = serve::WebServer::Start(root, absl::StrCat("127.0.0.1:", port), {}, metrics);
+  ASSERT_TRUE(web.ok()) << web.status();
+  pause();
+}
+
+TEST(CommandTest, DISABLED_PlaysUntilItIsKilled) {
+  const char* pids = std::getenv(kPidsVariable);
+  if (pids == nullptr) GTEST_SKIP() << "a part of other tests";
+  const auto environment = Remote(Started(pids));
+  const auto instance = environment->NewInstance();
+  std::thread player([&] {  // its end is not the server's
+    if (instance->Reset({Split::kTrain, 1, 0}).ok()) std::ofstream(pids, std::ios::app) << "playing\n";
+  });
+  player.join();
+  pause();
+}
+
+class CommandProcessesTest : public ::testing::Test {
+ protected:
+  CommandProcessesTest() : pids_(absl::StrCat(::testing::TempDir(), "sojourn_command_", getpid())) {
+    std::filesystem::remove(pids_);
+  }
+  ~CommandProcessesTest() override { std::filesystem::remove(pids_); }
+
+  std::vector<std::string> Lines() const {
+    std::ifstream file(pids_);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    return lines;
+  }
+  template <typename Condition>
+  static bool Soon(const Condition& condition) {
+    for (const absl::Time end = absl::Now() + absl::Seconds(20); absl::Now() < end;) {
+      if (condition()) return true;
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    return false;
+  }
+  // Gone, or ended and not yet taken notice of by its new parent.
+  static bool HasEnded(const std::string& pid) {
+    std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
+    std::string text((std::istreambuf_iterator<char>(file)), {});
+    const size_t name = text.rfind(')');
+    return name == text.npos || text[name + 2] == 'Z';
+  }
+  static bool HasChildren() {
+    std::ifstream file(absl::StrCat("/proc/self/task/", gettid(), "/children"));
+    return file.peek() != std::ifstream::traits_type::eof();
+  }
+
+  const std::string pids_;
+};
+
+TEST_F(CommandProcessesTest, TheCommandServesAndEndsWithTheEnvironment) {
+  ::testing::internal::CaptureStderr();
+  auto environment = Remote(Started(pids_));
+  auto instance = environment->NewInstance();
+  const auto first = instance->Reset({Split::kTrain, 1, 0});
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_THAT(first->observation, HasSubstr("Goal: craft"));
+  EXPECT_TRUE(instance->Step("inventory").ok());
+  EXPECT_THAT(said, HasSubstr("told to stderr"));
+  const auto pids = Lines();
+  ASSERT_EQ(pids.size(), 2);
+  for (const std::string& pid : pids) EXPECT_FALSE(HasEnded(pid));
+
+  kill(std::stoi(pids[1]), SIGKILL);  // the server alone: it is started again
+  EXPECT_FALSE(instance->Step("inventory").ok());
+  EXPECT_TRUE(Soon([&] { return HasEnded(pids[1]); }));
+  ASSERT_TRUE(Soon([&] { return instance->Reset({Split::kTrain, 1, 0}).ok(); }));
+  EXPECT_TRUE(HasEnded(pids[0])) << "what the first one left behind";
+  const auto later = Lines();
+  EXPECT_NE(later, pids);
+
+  instance.reset();
+  environment.reset();
+  for (const std::string& pid : later) EXPECT_TRUE(Soon([&] { return HasEnded(pid); }));
+  EXPECT_FALSE(HasChildren()) << "nobody is left to be waited for";
+}
+
+TEST_F(CommandProcessesTest, TheCommandEndsWithAnActorThatIsKilled) {
+  setenv(kPidsVariable, pids_.c_str(), 1);
+  const std::string line = absl::StrCat("exec ", ThisTest("DISABLED_PlaysUntilItIsKilled"));
+  const pid_t actor = fork();
+  if (actor == 0) {
+    execl("/bin/sh", "sh", "-c", line.c_str(), static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  unsetenv(kPidsVariable);
+  EXPECT_TRUE(Soon([&] { return Lines().size() == 3; }));
+  const auto pids = Lines();
+  kill(actor, SIGKILL);
+  waitpid(actor, nullptr, 0);
+  ASSERT_EQ(pids.size(), 3);
+  for (const std::string& pid : {pids[0], pids[1]}) {
+    EXPECT_TRUE(Soon([&] { return HasEnded(pid); })) << pid;
+  }
 }
 
 }  // namespace

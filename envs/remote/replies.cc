@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/json.h"
 
 namespace sojourn::envs::remote {
 namespace {
@@ -30,7 +31,7 @@ const json& Member(const json& object, std::string_view name) {
 }
 
 absl::StatusOr<json> Parse(std::string_view body) {
-  json value = json::parse(body, nullptr, false);
+  json value = ParseJson(body);
   if (value.is_discarded()) {
     const std::string shown = Shown(json(std::string(body.substr(0, 200))));
     return absl::DataLossError(absl::StrCat("the answer is not JSON: ", shown));
@@ -90,7 +91,7 @@ void FindListedActions(std::string_view observation, std::vector<std::string>& a
   constexpr std::string_view kHead = "\nAvailable actions: ";
   const size_t at = observation.rfind(kHead);
   if (at == observation.npos) return;
-  const json listed = json::parse(observation.substr(at + kHead.size()), nullptr, false);
+  const json listed = ParseJson(observation.substr(at + kHead.size()));
   if (!listed.is_array()) return;
   for (const json& action : listed) {
     if (action.is_string()) actions.push_back(action.get<std::string>());
@@ -172,7 +173,7 @@ absl::StatusOr<Reply> ParseAgentGymStep(const AgentGymForm& form, std::string_vi
 }
 
 absl::StatusOr<Reply> ParseOpenEnv(std::string_view observation_field, std::string_view message) {
-  const json value = json::parse(message, nullptr, false);
+  const json value = ParseJson(message);
   if (value.is_discarded() || !value.is_object()) {
     return absl::DataLossError("the answer is no JSON object");
   }

@@ -2,6 +2,7 @@
 #ifndef SOJOURN_ENVS_REMOTE_SEAT_H_
 #define SOJOURN_ENVS_REMOTE_SEAT_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,6 +35,8 @@ struct SeatOptions {
   Url server;
   absl::Duration timeout = absl::Seconds(30);
   size_t max_bytes = 1 << 20;
+  // Shared by the seats at one server: it did not answer lately, so nobody waits to take his leave.
+  std::shared_ptr<std::atomic<bool>> silent = std::make_shared<std::atomic<bool>>(false);
 };
 
 std::unique_ptr<Seat> NewAgentGymSeat(const SeatOptions& options, const AgentGymForm& form);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@ namespace sojourn::envs::remote {
 namespace {
 
 constexpr absl::Duration kTermination = absl::Seconds(2);
+constexpr char kWatch[] = "read -r _; kill -TERM 0; sleep 2; kill -KILL 0";
 
 sockaddr_in Loopback(int port) {
   sockaddr_in address{};
@@ -71,27 +71,40 @@ absl::Status ServerProcess::Start() {
   port_ = *port;
   ready_ = false;
   const std::string line = absl::StrReplaceAll(command_, {{"{port}", absl::StrCat(port_)}});
-  const pid_t parent = getpid();
-  // Nothing that allocates between fork and exec.
-  const pid_t pid = fork();
-  if (pid < 0) return absl::ErrnoToStatus(errno, "starting the command");
-  if (pid == 0) {
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent) _exit(0);
+  int lifeline[2];
+  if (pipe2(lifeline, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "making a pipe");
+  // Not PR_SET_PDEATHSIG: that looks at the thread that forks, and reaches no grandchildren.
+  const auto start = [&](pid_t group, const char* command) {
+    const pid_t pid = fork();
+    if (pid != 0) return pid;
+    // Nothing that allocates between fork and exec.
+    setpgid(0, group);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
+    const bool watcher = group == 0;
     signal(SIGPIPE, SIG_DFL);
-    const int null = open("/dev/null", O_RDWR);
-    dup2(null, 0);
+    signal(SIGTERM, watcher ? SIG_IGN : SIG_DFL);  // the watcher is of the group that it ends
+    dup2(watcher ? lifeline[0] : open("/dev/null", O_RDWR), 0);
     dup2(2, 1);  // its output goes where the logs go
-    execl("/bin/sh", "sh", "-c", line.c_str(), static_cast<char*>(nullptr));
+    close_range(3, ~0U, 0);
+    execl("/bin/sh", "sh", "-c", command, static_cast<char*>(nullptr));
     _exit(127);
+  };
+  watcher_ = start(0, kWatch);
+  if (watcher_ > 0) {
+    setpgid(watcher_, watcher_);  // whoever comes first
+    pid_ = start(watcher_, line.c_str());
   }
-  setpgid(pid, pid);
-  pid_ = pid;
-  spdlog::info("started \"{}\" as process {}", line, pid);
+  const int error = errno;
+  close(lifeline[0]);
+  lifeline_ = lifeline[1];
+  if (watcher_ < 0 || pid_ < 0) {
+    EndWatcher();
+    return absl::ErrnoToStatus(error, "starting the command");
+  }
+  setpgid(pid_, watcher_);
+  spdlog::info("started \"{}\" as process {}", line, pid_);
   return absl::OkStatus();
 }
 
@@ -101,12 +114,24 @@ bool ServerProcess::Running(std::string* how) {
   if (waitpid(pid_, &status, WNOHANG) != pid_) return true;
   *how = WIFEXITED(status) ? absl::StrCat("exited with status ", WEXITSTATUS(status))
                            : absl::StrCat("was killed by signal ", WTERMSIG(status));
-  kill(-pid_, SIGKILL);  // what it left behind
   pid_ = -1;
+  EndWatcher();
   return false;
 }
 
-absl::StatusOr<Url> ServerProcess::Ensure(absl::Time deadline) {
+// With what the command left behind.
+void ServerProcess::EndWatcher() {
+  if (watcher_ > 0) {
+    kill(-watcher_, SIGKILL);
+    waitpid(watcher_, nullptr, 0);
+  }
+  watcher_ = -1;
+  if (lifeline_ >= 0) close(lifeline_);
+  lifeline_ = -1;
+}
+
+absl::StatusOr<Url> ServerProcess::Ensure(absl::Time deadline,
+                                          const std::atomic<bool>& cancelled) {
   std::lock_guard lock(mutex_);
   std::string how;
   if (!Running(&how)) {
@@ -115,13 +140,14 @@ absl::StatusOr<Url> ServerProcess::Ensure(absl::Time deadline) {
     if (!started.ok()) return started;
   }
   while (!ready_) {
+    if (!Running(&how)) {
+      return absl::UnavailableError(absl::StrCat("the command ", how, " before it served"));
+    }
     if (TakesConnections(port_)) {
       ready_ = true;
       break;
     }
-    if (!Running(&how)) {
-      return absl::UnavailableError(absl::StrCat("the command ", how, " before it served"));
-    }
+    if (cancelled) return absl::CancelledError("broken off");
     if (absl::Now() >= deadline) {
       return absl::DeadlineExceededError(
           absl::StrCat("the command does not serve on port ", port_, " yet"));
@@ -133,15 +159,16 @@ absl::StatusOr<Url> ServerProcess::Ensure(absl::Time deadline) {
 
 void ServerProcess::End() {
   if (pid_ <= 0) return;
-  kill(-pid_, SIGTERM);
+  kill(-watcher_, SIGTERM);
   std::string how;
   for (const absl::Time end = absl::Now() + kTermination; absl::Now() < end;) {
     if (!Running(&how)) return;
     absl::SleepFor(absl::Milliseconds(10));
   }
-  kill(-pid_, SIGKILL);
+  kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
+  EndWatcher();
 }
 
 }  // namespace sojourn::envs::remote

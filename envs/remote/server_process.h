@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,7 +15,8 @@
 
 namespace sojourn::envs::remote {
 
-// Thread-safe.
+// Thread-safe. The command runs in a process group with a watcher, which ends the group when this
+// process has ended, however that came.
 class ServerProcess {
  public:
   // A command of /bin/sh in which {port} stands for the port to serve on, of 127.0.0.1.
@@ -22,18 +24,21 @@ class ServerProcess {
   static absl::StatusOr<std::unique_ptr<ServerProcess>> Create(const std::string& command);
   ~ServerProcess();  // ends it with all its children: SIGTERM, and SIGKILL after two seconds
 
-  // Where it serves, once it takes connections. Unavailable: it died; DeadlineExceeded: not yet.
-  absl::StatusOr<Url> Ensure(absl::Time deadline);
+  // Where it serves, once it takes connections. Unavailable: it died; DeadlineExceeded: not yet;
+  // Cancelled: `cancelled` was set.
+  absl::StatusOr<Url> Ensure(absl::Time deadline, const std::atomic<bool>& cancelled);
 
  private:
   explicit ServerProcess(std::string command) : command_(std::move(command)) {}
   absl::Status Start();
   bool Running(std::string* how);
+  void EndWatcher();
   void End();
 
   const std::string command_;
   std::mutex mutex_;
-  pid_t pid_ = -1;
+  pid_t pid_ = -1, watcher_ = -1;  // the watcher's is the group's
+  int lifeline_ = -1;              // a pipe to the watcher, which ends with this process
   int port_ = 0;
   bool ready_ = false;
 };

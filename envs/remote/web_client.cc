@@ -4,12 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/asio/connect.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/websocket.hpp>
 #include <optional>
 #include <utility>
 
@@ -18,16 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "envs/beast.h"
 
 namespace sojourn::envs::remote {
 namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-namespace websocket = beast::websocket;
-using asio::ip::tcp;
-using boost::system::error_code;
 
 constexpr size_t kMaxHeaderBytes = 64 << 10;
 constexpr absl::Duration kSlice = absl::Milliseconds(50);  // how soon Cancel is seen
@@ -39,7 +27,7 @@ beast::string_view View(std::string_view text) { return {text.data(), text.size(
 struct WebClient::State {
   State(Url server, size_t max_bytes) : server(std::move(server)), max_bytes(max_bytes) {}
 
-  std::string Name() const { return absl::StrCat(server.host, ":", server.port); }
+  std::string Name() const { return server.place(); }
 
   // Runs until `done`; what is under way is broken off at the deadline, or when nobody wants it.
   absl::Status RunUntil(const bool& done, absl::Time deadline) {
@@ -135,6 +123,11 @@ struct WebClient::State {
   beast::flat_buffer buffer;
   bool connected = false, websocket_open = false;
 };
+
+std::string Url::place() const {
+  const bool v6 = host.find(':') != host.npos;
+  return absl::StrCat(v6 ? "[" : "", host, v6 ? "]:" : ":", port);
+}
 
 absl::StatusOr<Url> ParseUrl(std::string_view text) {
   Url url;

@@ -17,6 +17,8 @@ struct Url {
   std::string host;
   int port = 80;
   std::string path;  // without a slash at its end
+
+  std::string place() const;  // HOST:PORT, [HOST]:PORT of an IPv6 address
 };
 // "http://HOST[:PORT][/PATH]"; "ws://" is taken for it. InvalidArgument says what is expected.
 absl::StatusOr<Url> ParseUrl(std::string_view text);

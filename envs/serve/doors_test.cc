@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -77,6 +79,21 @@ TEST_F(DoorsTest, WhatNamesNoEnvironmentOrTaskOfOpenEnvIsRefused) {
   EXPECT_EQ(doors_->Handle("GET", "/openenv/textcraft/health", "").body, R"({"status":"healthy"})");
 }
 
+TEST_F(DoorsTest, WhatIsNestedWithoutEndIsRefused) {
+  const std::string deep = std::string(200000, '[') + std::string(200000, ']');
+  const std::string bodies[] = {deep, absl::StrCat("{\"seed\":", deep, "}"),
+                                absl::StrCat("{\"action\":", deep, "}"),
+                                absl::StrCat("{\"id\":", deep, "}")};
+  for (const std::string& body : bodies) {
+    for (const char* target : {"/openenv/babyai/reset", "/openenv/babyai/step", "/babyai/reset",
+                               "/babyai/step", "/textcraft/create"}) {
+      EXPECT_EQ(Post(target, body).status, 422) << target;
+    }
+    bool over = false;
+    EXPECT_THAT((*doors_->Open("/openenv/babyai/ws"))->Answer(body, over), HasSubstr("INVALID_JSON"));
+  }
+}
+
 TEST_F(DoorsTest, AWebSocketIsASession) {
   Serve();
   WebClient client = Client();
@@ -96,6 +113,25 @@ TEST_F(DoorsTest, AWebSocketIsASession) {
   EXPECT_EQ(turn["data"]["done"], false);
   EXPECT_EQ(say(R"({"type":"state"})")["data"]["step_count"], 1);
   EXPECT_FALSE(Client().Open("/babyai/ws", absl::Seconds(5)).ok());
+}
+
+TEST_F(DoorsTest, NothingIsLeftOpenAfterTheServersEnd) {
+  const auto open = [] {
+    const std::filesystem::directory_iterator files("/proc/self/fd");
+    return std::distance(begin(files), end(files));
+  };
+  const auto before = open();
+  for (int round = 0; round < 5; ++round) {
+    Serve();
+    WebClient asking = Client(), talking = Client();
+    EXPECT_TRUE(asking.Call("GET", "/health", "", absl::Seconds(5)).ok());
+    EXPECT_TRUE(talking.Open("/openenv/babyai/ws", absl::Seconds(5)).ok());
+    web_.reset();
+    EXPECT_TRUE(absl::IsUnavailable(talking.Exchange("{}", absl::Seconds(5)).status()));
+  }
+  EXPECT_EQ(open(), before);
+  EXPECT_THAT(metrics_.Text(), HasSubstr("sojourn_envs_connections 0"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("sojourn_envs_instances 0"));
 }
 
 TEST_F(DoorsTest, WhatIsTooLargeOrNoHttpIsRefused) {

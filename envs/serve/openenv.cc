@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/json.h"
 
 namespace sojourn::envs::serve {
 namespace {
@@ -80,7 +81,7 @@ class OpenEnvConversation : public Conversation {
   explicit OpenEnvConversation(OpenEnvSession session) : session_(std::move(session)) {}
 
   std::string Answer(std::string_view message, bool& over) override {
-    const json request = json::parse(message, nullptr, false);
+    const json request = ParseJson(message);
     if (request.is_discarded()) return ErrorMessage("INVALID_JSON", "the message is not JSON");
     const json& type = request.is_object() ? Member(request, "type") : request;
     if (!type.is_string()) return ErrorMessage("VALIDATION_ERROR", "the message has no type");
@@ -222,7 +223,7 @@ Response OpenEnvHost::Handle(std::string_view method, std::string_view target,
     if (!query.ok()) return Refusal(query.status());
     if (const auto id = query->find("episode_id"); id != query->end()) episode_id = id->second;
   } else if (!body.empty()) {
-    request = json::parse(body, nullptr, false);
+    request = ParseJson(body);
     if (!request.is_object()) {
       return Refusal(absl::InvalidArgumentError("the body is no JSON object"));
     }

@@ -3,13 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/websocket.hpp>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -18,16 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/logging.h"
+#include "envs/beast.h"
 
 namespace sojourn::envs::serve {
 namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-namespace websocket = beast::websocket;
-using asio::ip::tcp;
-using boost::system::error_code;
 
 constexpr size_t kMaxHeaderBytes = 16 << 10;
 
@@ -52,8 +41,9 @@ struct WebServer::State {
         seconds(metrics.Histogram("sojourn_envs_request_seconds",
                                   "Time to find the answer to a request",
                                   {1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10})),
-        acceptor(io),
-        pause(io) {}
+        io(std::in_place),
+        acceptor(*io),
+        pause(*io) {}
 
   void Accept(const std::shared_ptr<State>& self);
   Response Ask(std::string_view method, std::string_view target, std::string_view body);
@@ -66,9 +56,10 @@ struct WebServer::State {
   std::atomic<int> connections{0}, busy{0};  // busy: a request is being read, answered or written
   std::atomic<bool> stopping{false};
 
-  asio::io_context io;
-  tcp::acceptor acceptor;
-  asio::steady_timer pause;
+  // Each until the server's end: what waits in `io` holds this.
+  std::optional<asio::io_context> io;
+  std::optional<tcp::acceptor> acceptor;
+  std::optional<asio::steady_timer> pause;
   std::vector<std::thread> threads;
   int port = 0;
 };
@@ -280,11 +271,11 @@ Response WebServer::State::Ask(std::string_view method, std::string_view target,
 }
 
 void WebServer::State::Accept(const std::shared_ptr<State>& self) {
-  acceptor.async_accept(asio::make_strand(io), [self](error_code error, tcp::socket socket) {
+  acceptor->async_accept(asio::make_strand(*io), [self](error_code error, tcp::socket socket) {
     if (self->stopping) return;
     if (error) {  // no file descriptor left, say: the connections that end will free some
-      self->pause.expires_after(std::chrono::milliseconds(50));
-      self->pause.async_wait([self](error_code) { self->Accept(self); });
+      self->pause->expires_after(std::chrono::milliseconds(50));
+      self->pause->async_wait([self](error_code) { self->Accept(self); });
       return;
     }
     if (self->connections >= self->options.max_connections) {
@@ -318,11 +309,11 @@ absl::StatusOr<std::unique_ptr<WebServer>> WebServer::Start(WebHandler& handler,
   if (!parsed.ok()) return parsed.status();
   auto state = std::make_shared<State>(handler, options, metrics);
   error_code error;
-  tcp::resolver resolver(state->io);
+  tcp::resolver resolver(*state->io);
   const auto found = resolver.resolve(parsed->first, absl::StrCat(parsed->second),
                                       tcp::resolver::passive, error);
   if (!error && found.empty()) error = asio::error::host_not_found;
-  tcp::acceptor& acceptor = state->acceptor;
+  tcp::acceptor& acceptor = *state->acceptor;
   if (!error) acceptor.open(found.begin()->endpoint().protocol(), error);
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) acceptor.bind(found.begin()->endpoint(), error);
@@ -336,7 +327,7 @@ absl::StatusOr<std::unique_ptr<WebServer>> WebServer::Start(WebHandler& handler,
                           ? options.threads
                           : std::max(4, static_cast<int>(std::thread::hardware_concurrency()));
   for (int i = 0; i < threads; ++i) {
-    state->threads.emplace_back([io = &state->io] {
+    state->threads.emplace_back([io = &*state->io] {
       for (;;) {
         try {
           io->run();
@@ -354,17 +345,20 @@ int WebServer::port() const { return state_->port; }
 
 WebServer::~WebServer() {
   state_->stopping = true;
-  asio::post(state_->io, [state = state_] {
+  asio::post(*state_->io, [state = state_.get()] {
     error_code ignored;
-    state->acceptor.close(ignored);
+    state->acceptor->close(ignored);
   });
   for (const absl::Time end = absl::Now() + absl::Seconds(2);
        state_->busy > 0 && absl::Now() < end;) {
     absl::SleepFor(absl::Milliseconds(5));
   }
-  state_->io.stop();
+  state_->io->stop();
   for (std::thread& thread : state_->threads) thread.join();
   state_->threads.clear();
+  state_->pause.reset();
+  state_->acceptor.reset();
+  state_->io.reset();  // with every connection
 }
 
 }  // namespace sojourn::envs::serve
