@@ -93,7 +93,14 @@ v1::Heartbeat Actor::Beat() {
 }
 
 std::pair<std::string, absl::Duration> Actor::WaitingFor() const {
-  return std::max({receiver_->waiting_for(), sender_->waiting_for(), trouble_->Get()},
+  std::pair<std::string, absl::Duration> environment;
+  {
+    std::lock_guard lock(mu_);
+    if (!environment_.first.empty()) {
+      environment = {environment_.first, absl::Now() - environment_.second};
+    }
+  }
+  return std::max({receiver_->waiting_for(), sender_->waiting_for(), trouble_->Get(), environment},
                   [](const auto& a, const auto& b) { return a.second < b.second; });
 }
 
@@ -114,6 +121,7 @@ absl::Status Actor::Run(const std::function<bool()>& stop) {
       }
       std::lock_guard lock(mu_);
       idle_ = !worked;
+      environment_ = rollout_->WaitingForEnvironment();
       activity_ =
           worked ? absl::StrCat("playing ", rollout_->live_episodes(), " episodes") : "idle";
     }
@@ -202,6 +210,10 @@ void Actor::OnWelcome(const v1::ActorWelcome& welcome) {
     for (const auto& [job_id, arm] : over) OnRevoke(job_id, arm);
     rollout_.reset();
     trouble_->Clear();
+    {
+      std::lock_guard lock(mu_);
+      environment_ = {};
+    }
     job_id_ = welcome.job_id();
     receiver_->SetJob(job_id_, PolicyPath(welcome));
     setup_ = job_id_.empty() ? absl::UnavailableError("no job") : JobSetup::Load(welcome);

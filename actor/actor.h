@@ -102,6 +102,7 @@ class Actor {
   std::map<HeldKey, Held> held_;
   std::string activity_ = "starting";
   bool idle_ = true;
+  std::pair<std::string, absl::Time> environment_;  // that is waited for, and since when
 
   const std::shared_ptr<endpoint::Trouble> trouble_ = std::make_shared<endpoint::Trouble>();
   std::unique_ptr<WeightsReceiver> receiver_;

@@ -37,6 +37,7 @@ struct Rollout::Group {
     int retries = 0;
     bool starting = false;  // counted in starting_
     bool waiting = false;   // counted in waiting_: a call of the environment is under way, or due
+    absl::Time called;      // when the call began, if it is under way
     double counted_seconds = 0;
   };
   v1::Assignment assignment;
@@ -306,6 +307,7 @@ void Rollout::Submit(Group* group, uint32_t index) {
   }
   Group::Member& member = group->members[index];
   waiting_ += !std::exchange(member.waiting, true);
+  member.called = absl::Now();
   Call call{groups_.at(group), index};
   Episode* const episode = member.episode.get();
   std::function<absl::Status()> work;
@@ -376,7 +378,15 @@ absl::Status Rollout::TakeCall(Call call) {
   if (member.id >= 0) --playing_;
   CountEnvironmentTime(*member.episode, std::exchange(member.counted_seconds,
                                                       member.episode->environment_seconds()));
-  if (!call.status.ok()) return TryAgain(group, call.member, call.status);
+  const std::string& environment = group->assignment.environment();
+  if (!call.status.ok()) {
+    const auto [failing, is_new] = failing_.try_emplace(environment);
+    if (is_new) failing->second.since = member.called;
+    ++failing->second.failures;
+    failing->second.last = call.status;
+    return TryAgain(group, call.member, call.status);
+  }
+  failing_.erase(environment);
   if (IsRandom(group->assignment)) {
     Finish(group, call.member);
     return absl::OkStatus();
@@ -399,6 +409,28 @@ absl::Status Rollout::TakeCall(Call call) {
   }
   if (group->opened) return Open(group, {call.member});
   return OpenWhenAllStarted(group);
+}
+
+std::pair<std::string, absl::Time> Rollout::WaitingForEnvironment() const {
+  std::pair<std::string, absl::Time> longest{"", absl::InfiniteFuture()};
+  const auto wait = [&](absl::Time since, const std::string& environment, const std::string& why) {
+    if (since < longest.second) {
+      longest = {absl::StrCat("the environment ", environment, why), since};
+    }
+  };
+  for (const auto& [group, owned] : groups_) {
+    const std::string& environment = group->assignment.environment();
+    if (const auto failing = failing_.find(environment); failing != failing_.end()) {
+      wait(failing->second.since, environment,
+           absl::StrCat(": ", failing->second.failures, " failures in a row, the last ",
+                        failing->second.last.ToString()));
+      continue;
+    }
+    for (const Group::Member& member : group->members) {
+      if (member.waiting) wait(member.called, environment, " to answer");
+    }
+  }
+  return longest;
 }
 
 // So that the prompt of a group is read once.
@@ -454,6 +486,7 @@ absl::Status Rollout::TryAgain(Group* group, uint32_t index, const absl::Status&
   }
   starting_ += !std::exchange(member.starting, true);
   waiting_ += !std::exchange(member.waiting, true);
+  member.called = absl::InfiniteFuture();
   member.episode = std::make_unique<Episode>(
       member.episode->ReleaseInstance(), IsRandom(assignment) ? nullptr : setup_.chat_or_null(),
       member.options);

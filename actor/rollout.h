@@ -82,6 +82,9 @@ class Rollout {
 
   size_t live_episodes() const { return live_.size() + starting_; }
   size_t waiting_for_environments() const { return waiting_; }
+  // The environment that has not answered for longest, with what it failed with last, and since when
+  // it is waited for; nobody: "".
+  std::pair<std::string, absl::Time> WaitingForEnvironment() const;
   size_t queued_episodes() const;
   size_t queued_groups() const;
 
@@ -144,6 +147,12 @@ class Rollout {
   std::unordered_map<int64_t, Seat> live_;  // by the engine's episode
   // By environment and variant.
   std::map<std::pair<std::string, std::string>, std::vector<std::unique_ptr<envs::Instance>>> spare_instances_;
+  struct Failing {
+    absl::Time since;
+    uint64_t failures = 0;
+    absl::Status last;
+  };
+  std::map<std::string, Failing> failing_;  // environments that block, since their last answer
   size_t starting_ = 0;  // live episodes that the engine does not hold: they wait for a reset
   size_t waiting_ = 0;   // live episodes that wait for their environment
   size_t playing_ = 0;   // of them, those that the engine holds

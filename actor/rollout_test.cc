@@ -16,6 +16,7 @@ namespace sojourn::actor {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -410,7 +411,9 @@ class RemoteRolloutTest : public RolloutTest {
     for (const absl::Time end = absl::Now() + absl::Seconds(30);
          trajectories_.size() < 8 && failures_.empty() && absl::Now() < end;) {
       PlayAll();
+      waits_.insert(rollout_->WaitingForEnvironment().first);
     }
+    EXPECT_EQ(rollout_->WaitingForEnvironment().first, "");
     EXPECT_THAT(trajectories_, SizeIs(8));
     EXPECT_THAT(failures_, IsEmpty());
     EXPECT_EQ(rollout_->live_episodes(), 0);
@@ -421,6 +424,7 @@ class RemoteRolloutTest : public RolloutTest {
   std::vector<int> steps_;
   int fails_ = 0;
   bool creates_ = true;
+  std::set<std::string> waits_;  // who was waited for
   WildServer server_;
 };
 
@@ -432,6 +436,15 @@ TEST_F(RemoteRolloutTest, AFailureCostsItsEpisodeANewStartAndLeavesNoTrace) {
   EXPECT_EQ(Bytes(), undisturbed);
   EXPECT_THAT(metrics_.Text(), HasSubstr("sojourn_actor_environment_errors_total{environment="
                                          "\"away\",error=\"UNAVAILABLE\"} 3"));
+}
+
+TEST_F(RemoteRolloutTest, AnEnvironmentThatFailsOrDoesNotAnswerIsNamed) {
+  creates_ = false;
+  Play(1);
+  EXPECT_THAT(waits_, Contains("the environment away to answer"));
+  EXPECT_THAT(waits_, Contains(AllOf(HasSubstr("the environment away: "),
+                                     HasSubstr(" failures in a row, the last ABORTED: "),
+                                     HasSubstr("/create is answered with status 500"))));
 }
 
 TEST_F(RemoteRolloutTest, AnEpisodeThatFailsForGoodEndsWithTheErrorAndTheRestGoesOn) {

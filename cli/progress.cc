@@ -50,6 +50,7 @@ std::string ProgressLine(const v1::JobStatus& status, int bar_width) {
   if (!p.phase().empty() && p.phase() != "training" && !absl::StartsWith(p.phase(), "waiting")) absl::StrAppend(&line, "  ", p.phase());
   for (const v1::EnvironmentSuccess& e : p.success()) {
     absl::StrAppend(&line, absl::StrFormat("  %s/%d %.0f%%", e.environment(), e.difficulty(), 100 * e.success()));
+    if (e.failed_episodes() > 0) absl::StrAppend(&line, " (", e.failed_episodes(), " of ", e.episodes(), " episodes failed)");
   }
   if (p.episodes_per_second() > 0) {
     absl::StrAppend(&line, absl::StrFormat("  %.0f episodes/s  %s tokens/s", p.episodes_per_second(),

@@ -34,6 +34,10 @@ TEST(Progress, TellsWhereAJobStands) {
     EXPECT_THAT(line, HasSubstr(part));
   }
   EXPECT_THAT(line, Not(HasSubstr("waiting")));
+  EXPECT_THAT(line, Not(HasSubstr("failed")));
+  success->set_episodes(16);
+  success->set_failed_episodes(12);
+  EXPECT_THAT(ProgressLine(status, 10), HasSubstr("textcraft/1 46% (12 of 16 episodes failed)"));
   p->set_waiting_for("an actor to join");
   EXPECT_THAT(ProgressLine(status, 0), HasSubstr("waiting for an actor to join"));
 }

@@ -34,6 +34,26 @@ TEST(ReportTables, ShowsTheMatrixAndTheArmsSideBySide) {
   EXPECT_THAT(text, Not(HasSubstr("\033")));
 }
 
+TEST(ReportTables, TellsWhichEpisodesFailedForGood) {
+  nlohmann::json report = Report();
+  EXPECT_THAT(ReportTables(report, false), Not(HasSubstr("failed")));
+  nlohmann::json& arm = report["arms"][0];
+  nlohmann::json& cell = arm["matrix"][1]["cells"][0];
+  cell["failed_episodes"] = 7;
+  cell["error"] = "UNAVAILABLE: connection refused";
+  EXPECT_THAT(EvalTables(arm["matrix"], false),
+              HasSubstr("after 1: babyai, babyai/5: 7 of 200 episodes: UNAVAILABLE: connection refused\n"));
+  for (int failed : {2, 3}) {
+    arm["updates"].push_back({{"environments", {{{"environment", "babyai"}, {"difficulty", 5}, {"episodes", 8},
+                                                 {"failed_episodes", failed}}}}});
+  }
+  const std::string text = ReportTables(report, false);
+  EXPECT_THAT(text, HasSubstr("7 of 200 episodes: UNAVAILABLE: connection refused\n"));
+  EXPECT_THAT(text, HasSubstr("training, babyai/5: 5 of 16 episodes; nothing was learned"));
+  arm["matrix"] = nlohmann::json::array();
+  EXPECT_THAT(ReportTables(report, false), HasSubstr("5 of 16 episodes"));
+}
+
 TEST(EvalTables, ShowsSuccessAndBehaviourWithChanceUnderneath) {
   const nlohmann::json rows = nlohmann::json::parse(R"([
     {"row": "random", "cells": [{"environment": "babyai", "difficulty": 5, "variant": "", "split": "train",

@@ -1,7 +1,9 @@
 #include "cli/tables.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -60,6 +62,51 @@ std::string Measure(const json& measures, const char* name) {
 }
 
 const json& Cells(const json& row) { return row.at("cells"); }
+
+uint64_t Failed(const json& object) { return object.value("failed_episodes", uint64_t{0}); }
+
+std::string OfEpisodes(uint64_t failed, uint64_t episodes) {
+  return absl::StrCat(failed, " of ", episodes, " episodes");
+}
+
+// Every cell whose environment failed for good, with the first error.
+std::string FailedCells(const json& rows) {
+  std::string out;
+  for (const json& row : rows) {
+    for (const json& cell : Cells(row)) {
+      if (Failed(cell) == 0) continue;
+      const uint64_t greedy = cell.contains("greedy_success") ? cell.value("tasks", uint64_t{0}) : 0;
+      absl::StrAppend(&out, "  ", row.value("row", ""), ", ", ColumnName(cell), ": ",
+                      OfEpisodes(Failed(cell), cell.value("episodes", uint64_t{0}) + greedy), ": ",
+                      cell.value("error", ""), "\n");
+    }
+  }
+  return out;
+}
+
+// The same of training, by environment and difficulty.
+std::string FailedInTraining(const json& updates) {
+  std::map<std::string, std::pair<uint64_t, uint64_t>> sums;  // failed and all episodes
+  for (const json& update : updates) {
+    for (const json& environment : update.value("environments", json::array())) {
+      auto& [failed, episodes] = sums[ColumnName(environment)];
+      failed += Failed(environment);
+      episodes += environment.value("episodes", uint64_t{0});
+    }
+  }
+  std::string out;
+  for (const auto& [name, sum] : sums) {
+    if (sum.first == 0) continue;
+    absl::StrAppend(&out, "  training, ", name, ": ", OfEpisodes(sum.first, sum.second),
+                    "; nothing was learned from their groups\n");
+  }
+  return out;
+}
+
+std::string UnderFailedHead(const std::string& lines) {
+  if (lines.empty()) return "";
+  return absl::StrCat("\nEpisodes that failed for good (they count as episodes without success)\n\n", lines);
+}
 
 std::string Matrix(const json& arm, bool colour) {
   std::vector<std::vector<std::string>> success, behaviour;
@@ -136,16 +183,23 @@ std::string EvalTables(const json& rows, bool colour) {
                            percent(cell.value("repeated_failures", json())), percent(cell.value("truncated", json()))});
     }
   }
-  return absl::StrCat(Table(success, colour), "\n", Table(behaviour, colour));
+  return absl::StrCat(Table(success, colour), "\n", Table(behaviour, colour),
+                      UnderFailedHead(FailedCells(rows)));
 }
 
 std::string ReportTables(const json& report, bool colour) {
   std::string out;
   std::vector<std::vector<std::string>> side_by_side;
   for (const json& arm : report.at("arms")) {
-    if (arm.at("matrix").empty()) continue;
+    const std::string failed = UnderFailedHead(absl::StrCat(
+        FailedCells(arm.at("matrix")), FailedInTraining(arm.value("updates", json::array()))));
+    if (arm.at("matrix").empty()) {
+      if (!failed.empty()) absl::StrAppend(&out, "\nArm ", arm.value("name", ""), "\n", failed);
+      continue;
+    }
     absl::StrAppend(&out, "\nArm ", arm.value("name", ""), ", trained on ",
-                    absl::StrJoin(arm.value("trained", std::vector<std::string>()), ", then "), "\n\n", Matrix(arm, colour));
+                    absl::StrJoin(arm.value("trained", std::vector<std::string>()), ", then "), "\n\n", Matrix(arm, colour),
+                    failed);
     const json measures = arm.value("measures", json::object());
     const json& last = arm.at("matrix").back();
     if (side_by_side.empty()) {
@@ -162,7 +216,7 @@ std::string ReportTables(const json& report, bool colour) {
     for (const json& cell : Cells(last)) side_by_side.back().push_back(Success(cell));
     for (const char* name : {"ACC", "BWT", "FWT", "forgetting"}) side_by_side.back().push_back(Measure(measures, name));
   }
-  if (side_by_side.empty()) return "Nothing has been measured yet.\n";
+  if (side_by_side.empty()) return absl::StrCat(out, out.empty() ? "" : "\n", "Nothing has been measured yet.\n");
   absl::StrAppend(&out, "\nThe arms side by side (ACC, BWT, FWT and forgetting in points of sampled success)\n\n",
                   Table(side_by_side, colour));
   return out;

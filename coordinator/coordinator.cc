@@ -23,7 +23,7 @@ constexpr size_t kRecentUpdates = 8;  // what success and speed are shown over
 v1::UpdateRecord MakeRecord(const std::map<uint32_t, v1::RankUpdate>& ranks, uint32_t stage,
                             double seconds) {
   struct Sum {
-    uint64_t episodes = 0, successes = 0, turns = 0;
+    uint64_t episodes = 0, successes = 0, turns = 0, failed = 0;
     double reward = 0;
   };
   std::map<std::pair<std::string, int32_t>, Sum> sums;
@@ -33,6 +33,7 @@ v1::UpdateRecord MakeRecord(const std::map<uint32_t, v1::RankUpdate>& ranks, uin
       sum.episodes += group.episodes();
       sum.successes += group.successes();
       sum.turns += group.turns();
+      sum.failed += group.failed_episodes();
       sum.reward += group.reward();
     }
   }
@@ -51,6 +52,7 @@ v1::UpdateRecord MakeRecord(const std::map<uint32_t, v1::RankUpdate>& ranks, uin
     success.set_reward(sum.reward / episodes);
     success.set_turns(static_cast<double>(sum.turns) / episodes);
     success.set_episodes(sum.episodes);
+    success.set_failed_episodes(sum.failed);
   }
   return record;
 }

@@ -62,6 +62,9 @@ void CoordinatorMetrics::OnGroup(const v1::GroupConsumed& group) {
   count("sojourn_generated_tokens_total", "Tokens generated in consumed episodes", group.tokens());
   count("sojourn_invalid_actions_total", "Invalid actions in consumed episodes",
         group.invalid_actions());
+  count("sojourn_failed_episodes_total",
+        "Consumed episodes whose environment failed for good; nothing is learned from their groups",
+        group.failed_episodes());
 }
 
 void CoordinatorMetrics::OnRow(const v1::MatrixRow& row) {

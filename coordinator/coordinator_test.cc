@@ -292,11 +292,17 @@ TEST_F(TrainingTest, SaysWhoIsWaitedFor) {
   a.Say(beat);
   EXPECT_EQ(Status(coordinator).progress().waiting_for(),
             "groups 0, 1, 2, 3 played by a (waiting for version 0 from learner-0)");
+  ASSERT_TRUE(a.Play(0, learners));  // the job moves on
+  EXPECT_EQ(Status(coordinator).progress().waiting_for(), "");
+  beat.mutable_heartbeat()->set_waiting_seconds(30);
+  a.Say(beat);
+  EXPECT_EQ(Status(coordinator).progress().waiting_for(),
+            "groups 1, 2, 3 played by a (waiting for version 0 from learner-0)");
   learners[0].Beat();
   coordinator.Pass(absl::Seconds(2));
   EXPECT_EQ(Status(coordinator).progress().waiting_for(), "learner rank 1 (no heartbeat for 5 s)");
   learners[1].Beat();
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(a.Play(0, learners));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(a.Play(0, learners));
   learners[0].Update();
   coordinator.Pass(absl::Seconds(2));
   EXPECT_EQ(Status(coordinator).progress().waiting_for(), "learner rank 1 to report update 0");

@@ -39,6 +39,10 @@ void ForEachAssignment(const JobPlan& plan, uint32_t row, Visit visit) {
 }
 
 void AddResult(const v1::EpisodeResult& result, bool greedy, v1::TaskOutcome& outcome) {
+  if (!result.error().empty()) {
+    outcome.set_failed_episodes(outcome.failed_episodes() + 1);
+    if (outcome.error().empty()) outcome.set_error(result.error());
+  }
   if (greedy) {
     outcome.set_greedy_played(true);
     outcome.set_greedy_success(result.success());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/test_job.h"
 
 namespace sojourn::coordinator {
@@ -91,6 +92,19 @@ TEST(Evaluation, ResultsAreCollectedByCellAndTaskWhateverTheirOrder) {
   EXPECT_TRUE(row.cells(1).tasks(1).greedy_success());
   ASSERT_EQ(row.cells(1).samples_size(), 1);
   EXPECT_TRUE(row.cells(1).samples(0).success());
+}
+
+TEST(Evaluation, EpisodesThatFailedAreCountedWithTheFirstError) {
+  std::vector<v1::EpisodeResult> results(3);
+  for (int i = 0; i < 3; ++i) {
+    results[i].mutable_name()->set_group(6);  // cell 1, task 0, sampled
+    results[i].set_member(i);
+    if (i > 0) results[i].set_error(absl::StrCat("UNAVAILABLE: the ", i, "th"));
+  }
+  const v1::TaskOutcome task = CollectRow(TestPlan(), 0, kBeforeRow, results).cells(1).tasks(0);
+  EXPECT_EQ(task.episodes(), 3);
+  EXPECT_EQ(task.failed_episodes(), 2);
+  EXPECT_EQ(task.error(), "UNAVAILABLE: the 1th");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 namespace sojourn::coordinator {
 namespace {
 
+constexpr double kLongWait = 10;  // seconds
 constexpr absl::Duration kStalled =
     absl::Seconds(2);  // without any progress: worth naming who is waited for
 
@@ -284,17 +285,20 @@ Coordinator::Waiting Coordinator::WaitingFor() const {
     if (const std::string text = silence(actor->second.heard); !text.empty())
       return {"actor", name + text, false};
   }
-  if (!stalled) return {};
   std::vector<std::string> parts;
   for (const auto& [name, held] : outstanding) {
     const auto actor = actors_.find(name);
+    // An actor that waits long is told of even while the job crawls on.
+    const bool waits = actor != actors_.end() &&
+                       actor->second.heartbeat.waiting_seconds() >= kLongWait;
+    if (!stalled && !waits) continue;
     parts.push_back(actor == actors_.end()
                         ? absl::StrCat(GroupList(held), ", for which no actor has room")
                         : absl::StrCat(GroupList(held), " played by ", name,
                                        InOwnWords(actor->second.heartbeat)));
   }
   if (!parts.empty()) return {"groups", absl::StrJoin(parts, "; "), false};
-  if (!training) return {};
+  if (!training || !stalled) return {};
   const auto reports = active_->reports.find(state.version());
   for (uint32_t rank = 0; rank < Ranks(); ++rank) {
     if (reports != active_->reports.end() && reports->second.contains(rank)) continue;

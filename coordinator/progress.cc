@@ -99,6 +99,7 @@ void AddRecent(const std::deque<v1::UpdateRecord>& recent, uint32_t stage, v1::P
       sum.set_reward(sum.reward() + weight * s.reward());
       sum.set_turns(sum.turns() + weight * s.turns());
       sum.set_episodes(sum.episodes() + s.episodes());
+      sum.set_failed_episodes(sum.failed_episodes() + s.failed_episodes());
     }
   }
   for (auto& [name, sum] : sums) {

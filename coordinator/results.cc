@@ -99,7 +99,7 @@ json CellJson(const v1::MatrixCell& cell, const v1::MatrixCell* before) {
               {"split", cell.cell().split() == "train" ? "train" : "test"},
               {"max_turns", cell.cell().max_turns()},
               {"success", nullptr}};
-  uint64_t episodes = 0, turns = 0, tokens = 0, invalid = 0, repeated = 0, truncated = 0;
+  uint64_t episodes = 0, turns = 0, tokens = 0, invalid = 0, repeated = 0, truncated = 0, failed = 0;
   double progress = 0;
   for (const v1::TaskOutcome& task : cell.tasks()) {
     episodes += task.episodes();
@@ -109,7 +109,10 @@ json CellJson(const v1::MatrixCell& cell, const v1::MatrixCell* before) {
     repeated += task.repeated_failures();
     truncated += task.truncated();
     progress += task.progress();
+    failed += task.failed_episodes();
+    if (task.failed_episodes() > 0 && !out.contains("error")) out["error"] = task.error();
   }
+  if (failed > 0) out["failed_episodes"] = failed;
   out["tasks"] = cell.tasks_size();
   out["episodes"] = episodes;
   if (episodes > 0) {
@@ -245,7 +248,8 @@ json UpdateJson(const v1::UpdateRecord& record) {
                        {"success", s.success()},
                        {"reward", s.reward()},
                        {"turns", s.turns()},
-                       {"episodes", s.episodes()}});
+                       {"episodes", s.episodes()},
+                       {"failed_episodes", s.failed_episodes()}});
   }
   return {{"update", record.update()},
           {"stage", record.stage()},

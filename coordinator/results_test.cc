@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "coordinator/test_job.h"
 
 namespace sojourn::coordinator {
@@ -103,6 +104,25 @@ TEST(Results, TheReportHasTheMatrixWithIntervalsAndDifferences) {
   EXPECT_NEAR(cell.at("pass_at_k").at(0).at("success").get<double>(), 1 - 2.0 / 10 * 1 / 9, 1e-12);
   EXPECT_FALSE(arm.at("matrix").at(1).at("cells").at(0).contains("delta")) << "the row before";
   EXPECT_NEAR(arm.at("measures").at("ACC").get<double>(), 0.75, 1e-12);
+}
+
+TEST(Results, FailedEpisodesAreToldWithTheFirstError) {
+  v1::Results results = Sequential();
+  v1::MatrixCell& cell = *results.mutable_arms(0)->mutable_rows(1)->mutable_cells(0);
+  for (int task = 1; task < 3; ++task) {
+    cell.mutable_tasks(task)->set_failed_episodes(2);
+    cell.mutable_tasks(task)->set_error(absl::StrCat("UNAVAILABLE: task ", task));
+  }
+  v1::EnvironmentSuccess& trained = *results.mutable_arms(0)->add_updates()->add_success();
+  trained.set_episodes(8);
+  trained.set_failed_episodes(3);
+  const nlohmann::json report = BuildReport(results);
+  const nlohmann::json& arm = report.at("arms").at(0);
+  const nlohmann::json& told = arm.at("matrix").at(1).at("cells").at(0);
+  EXPECT_EQ(told.at("failed_episodes"), 4);
+  EXPECT_EQ(told.at("error"), "UNAVAILABLE: task 1");
+  EXPECT_FALSE(arm.at("matrix").at(2).at("cells").at(0).contains("failed_episodes"));
+  EXPECT_EQ(arm.at("updates").back().at("environments").at(0).at("failed_episodes"), 3);
 }
 
 TEST(Results, ACellWithoutEpisodesHasNoNumbers) {

@@ -76,7 +76,8 @@ class AgentGymSeat : public Seat {
     const std::string what =
         absl::StrCat(path, " is answered with status ", reply->status, ": ",
                      nlohmann::json(reply->body.substr(0, 100))
-                         .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+                         .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                     reply->status / 100 == 3 ? "; redirects are not followed: url must name the place itself" : "");
     return reply->status >= 502 || reply->status == 429 ? absl::UnavailableError(what)
                                                         : absl::AbortedError(what);
   }

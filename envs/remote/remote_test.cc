@@ -6,9 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <boost/asio/write.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <thread>
 #include <utility>
@@ -19,6 +21,7 @@
 #include "common/bidi_stream.h"
 #include "common/metrics.h"
 #include "common/rpc.h"
+#include "envs/beast.h"
 #include "envs/remote/replies.h"
 #include "envs/remote/wild_server.h"
 #include "envs/serve/doors.h"
@@ -226,6 +229,7 @@ TEST(WildServersTest, EveryMisbehaviourHasItsName) {
       {WildServer::Http("{\"error\":\"The id 0 is not valid.\"}"), StatusCode::kAborted,
        "The id 0 is not valid."},
       {WildServer::Http("no", "500 Internal Server Error"), StatusCode::kAborted, "status 500"},
+      {WildServer::Http("", "307 Temporary Redirect"), StatusCode::kAborted, "redirects are not followed"},
       {WildServer::Http("no", "503 Service Unavailable"), StatusCode::kUnavailable, "status 503"},
       {WildServer::Http(huge), StatusCode::kResourceExhausted, "max_bytes"},
   };
@@ -274,6 +278,53 @@ TEST(WildServersTest, NobodyWaitsLongToTakeLeaveOfASilentServer) {
   const absl::Time start = absl::Now();
   instances.clear();
   EXPECT_LT(absl::Now() - start, absl::Seconds(3));
+}
+
+// Takes a WebSocket, reads a message, answers with these bytes, and keeps the connection.
+class HoldingServer {
+ public:
+  explicit HoldingServer(std::string bytes) : bytes_(std::move(bytes)), serving_([this] { Serve(); }) {}
+  ~HoldingServer() {
+    over_.set_value();
+    serving_.join();
+  }
+  std::string url() { return absl::StrCat("http://127.0.0.1:", acceptor_.local_endpoint().port()); }
+
+ private:
+  void Serve() {
+    websocket::stream<tcp::socket> stream(acceptor_.accept());
+    beast::flat_buffer buffer;
+    error_code error;
+    stream.accept(error);
+    stream.read(buffer, error);
+    asio::write(stream.next_layer(), asio::buffer(bytes_), error);
+    over_.get_future().wait();
+  }
+
+  const std::string bytes_;
+  asio::io_context io_;
+  tcp::acceptor acceptor_{io_, {asio::ip::make_address("127.0.0.1"), 0}};
+  std::promise<void> over_;
+  std::thread serving_;
+};
+
+TEST(WildServersTest, AWebSocketThatFailsIsNotWaitedFor) {
+  using absl::StatusCode;
+  const std::tuple<std::string, StatusCode, const char*> cases[] = {
+      {std::string("\x81\x7f\x7f\xff\xff\xff\xff\xff\xff\xffx"), StatusCode::kResourceExhausted, "max_bytes"},
+      {std::string("\x81\x02\xff\xfe"), StatusCode::kDataLoss, "answering"},
+      {std::string("\x81\x81mask!"), StatusCode::kDataLoss, "answering"},
+      {std::string("\x88\x02\x03\xe8"), StatusCode::kUnavailable, "closed"},
+  };
+  for (const auto& [bytes, code, words] : cases) {
+    HoldingServer server(bytes);
+    const auto environment = Remote({{"contract", "openenv"}, {"url", server.url()}});
+    const absl::Time start = absl::Now();
+    const auto turn = environment->NewInstance()->Reset({Split::kTrain, 1, 0});
+    EXPECT_EQ(turn.status().code(), code) << turn.status();
+    EXPECT_THAT(std::string(turn.status().message()), HasSubstr(words));
+    EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+  }
 }
 
 // A server over gRPC that writes `answers` for every request that is a reset or a step, and none for
@@ -399,6 +450,7 @@ TEST(RemoteTest, ImpossibleOptionsAreNamed) {
       {{{"contract", "agentgym"}, {"kind", "chess"}}, "kind: \"chess\""},
       {{{"contract", "openenv"}}, "url: expected http://HOST:PORT, or a command"},
       {{{"contract", "openenv"}, {"url", "https://a"}}, "TLS needs a proxy"},
+      {{{"contract", "openenv"}, {"url", "wss://a"}}, "TLS needs a proxy"},
       {{{"contract", "openenv"}, {"url", "http://a"}}, "train: no tasks"},
       {{{"contract", "openenv"}, {"url", "http://a"}, {"train", "5-1"}}, "before the first"},
       {{{"contract", "openenv"}, {"url", "http://a"}, {"train", "1"}, {"max_retries", "x"}},

@@ -38,6 +38,11 @@ struct WebClient::State {
       if (left <= absl::ZeroDuration()) {
         return BreakOff(absl::DeadlineExceededError(absl::StrCat(Name(), " did not answer in time")));
       }
+      // A WebSocket that has failed, or is closed, waits for the server to hang up: not here.
+      if (websocket_open && !stream->is_open()) {
+        error_code ignored;
+        beast::get_lowest_layer(*stream).socket().shutdown(tcp::socket::shutdown_both, ignored);
+      }
       if (io.stopped()) io.restart();
       io.run_one_for(absl::ToChronoNanoseconds(std::min(left, kSlice)));
     }
@@ -135,7 +140,9 @@ absl::StatusOr<Url> ParseUrl(std::string_view text) {
   if (!absl::ConsumePrefix(&rest, "http://") && !absl::ConsumePrefix(&rest, "ws://")) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", text, "\": expected http://HOST[:PORT][/PATH]",
-                     absl::StartsWith(text, "https://") ? "; TLS needs a proxy before the server" : ""));
+                     absl::StartsWith(text, "https://") || absl::StartsWith(text, "wss://")
+                         ? "; TLS needs a proxy before the server"
+                         : ""));
   }
   const size_t slash = std::min(rest.find('/'), rest.size());
   absl::string_view place = rest.substr(0, slash);
