@@ -36,7 +36,7 @@ int64_t Elements(const google::protobuf::RepeatedField<int64_t>& shape) {
 // A manifest comes from another process: nothing is allocated by its word before it agrees with the
 // model's shape.
 absl::Status CheckManifest(const v1::WeightsManifest& manifest, const policy::ModelConfig& config) {
-  const auto shapes = policy::WeightShapes(config);
+  auto shapes = policy::WeightShapes(config);
   int64_t bytes = 0;
   for (const v1::TensorInfo& tensor : manifest.tensors()) {
     const auto shape = shapes.find(tensor.name());
@@ -44,7 +44,7 @@ absl::Status CheckManifest(const v1::WeightsManifest& manifest, const policy::Mo
                                              tensor.shape().begin(), tensor.shape().end())) {
       return absl::InvalidArgumentError(
           absl::StrCat("the manifest's tensor ", tensor.name(),
-                       " is not one of the model, or has another shape"));
+                       " is not one of the model, has another shape, or comes twice"));
     }
     if (tensor.dtype() != "F32" && tensor.dtype() != "BF16") {
       return absl::InvalidArgumentError(absl::StrCat("the manifest's tensor ", tensor.name(),
@@ -52,6 +52,7 @@ absl::Status CheckManifest(const v1::WeightsManifest& manifest, const policy::Mo
                                                      "; expected F32 or BF16"));
     }
     bytes += Elements(tensor.shape()) * (tensor.dtype() == "F32" ? 4 : 2);
+    shapes.erase(shape);  // once
   }
   if (bytes != static_cast<int64_t>(manifest.total_bytes()) || manifest.chunk_bytes() == 0 ||
       manifest.chunks() !=

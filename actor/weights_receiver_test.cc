@@ -108,6 +108,17 @@ TEST_F(WeightsReceiverTest, AManifestOfAnotherModelIsRefusedBeforeAnythingIsAllo
       [&] { return receiver_->waiting_for().first.find("another shape") != std::string::npos; }));
 }
 
+TEST_F(WeightsReceiverTest, AManifestThatNamesATensorTwiceIsRefused) {
+  weights_.change_manifest = [](v1::WeightsManifest& manifest) {
+    for (int i = 0; i < 1000; ++i) *manifest.add_tensors() = manifest.tensors(0);
+  };
+  weights_.Publish(config_, 1);
+  receiver_->SetLearners({address_});
+  receiver_->Want({{0, 1}});
+  EXPECT_TRUE(WaitFor(
+      [&] { return receiver_->waiting_for().first.find("comes twice") != std::string::npos; }));
+}
+
 TEST_F(WeightsReceiverTest, SaysWhomItWaitsFor) {
   receiver_->Want({{0, 9}});
   EXPECT_TRUE(WaitFor([&] {

@@ -105,7 +105,7 @@ std::string FailedInTraining(const json& updates) {
 
 std::string UnderFailedHead(const std::string& lines) {
   if (lines.empty()) return "";
-  return absl::StrCat("\nEpisodes that failed for good (they count as episodes without success)\n\n", lines);
+  return absl::StrCat("\nEpisodes whose environment failed for good (they count as episodes without success)\n\n", lines);
 }
 
 std::string Matrix(const json& arm, bool colour) {
