@@ -82,8 +82,8 @@ class Rollout {
 
   size_t live_episodes() const { return live_.size() + starting_; }
   size_t waiting_for_environments() const { return waiting_; }
-  // The environment that has not answered for longest, with what it failed with last, and since when
-  // it is waited for; nobody: "".
+  // The environment that has not answered for longest, with what it failed with last, and since
+  // when it is waited for; nobody: "".
   std::pair<std::string, absl::Time> WaitingForEnvironment() const;
   size_t queued_episodes() const;
   size_t queued_groups() const;

@@ -289,8 +289,8 @@ Coordinator::Waiting Coordinator::WaitingFor() const {
   for (const auto& [name, held] : outstanding) {
     const auto actor = actors_.find(name);
     // An actor that waits long is told of even while the job crawls on.
-    const bool waits = actor != actors_.end() &&
-                       actor->second.heartbeat.waiting_seconds() >= kLongWait;
+    const bool waits =
+        actor != actors_.end() && actor->second.heartbeat.waiting_seconds() >= kLongWait;
     if (!stalled && !waits) continue;
     parts.push_back(actor == actors_.end()
                         ? absl::StrCat(GroupList(held), ", for which no actor has room")

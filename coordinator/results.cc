@@ -99,7 +99,8 @@ json CellJson(const v1::MatrixCell& cell, const v1::MatrixCell* before) {
               {"split", cell.cell().split() == "train" ? "train" : "test"},
               {"max_turns", cell.cell().max_turns()},
               {"success", nullptr}};
-  uint64_t episodes = 0, turns = 0, tokens = 0, invalid = 0, repeated = 0, truncated = 0, failed = 0;
+  uint64_t episodes = 0, turns = 0, tokens = 0, invalid = 0, repeated = 0, truncated = 0,
+           failed = 0;
   double progress = 0;
   for (const v1::TaskOutcome& task : cell.tasks()) {
     episodes += task.episodes();

@@ -28,17 +28,18 @@ Measures ComputeMeasures(const v1::Arm& arm, const v1::ArmResults& results, bool
 
 // {"job": {...}, "arms": [{"name", "trained", "final_weights_sha256", "final_model",
 //   "matrix": [{"row", "cells": [{"environment", "difficulty", "variant", "split", "tasks",
-//     "episodes", "success", "ci95": [low, high], "pass_at_k": [{"k", "success", "ci95"}], "greedy_success",
-//     "greedy_ci95", "progress", "truncated", "turns", "tokens", "response_tokens",
-//     "invalid_actions", "repeated_failures", "delta", "delta_ci95", "greedy_delta",
-//     "failed_episodes", "error", "samples": [...]}]}],
+//     "episodes", "success", "ci95": [low, high], "pass_at_k": [{"k", "success", "ci95"}],
+//     "greedy_success", "greedy_ci95", "progress", "truncated", "turns", "tokens",
+//     "response_tokens", "invalid_actions", "repeated_failures", "delta", "delta_ci95",
+//     "greedy_delta", "failed_episodes", "error", "samples": [...]}]}],
 //   "measures": {"ACC", "BWT", "FWT", "forgetting"}, "greedy_measures": {...}, "updates": [...]}]}
 // progress (0..1, at the end), turns and tokens (generated) are means over sampled episodes,
 // truncated is a share of them; response_tokens is a mean over turns, invalid_actions and
 // repeated_failures are shares of turns; failed_episodes counts those, sampled or greedy, whose
-// environment failed for good (without success), error is the first one's; pass_at_k (statistics.h) is there where tasks have several
-// episodes; delta is success minus the "before" row's, its interval from the same tasks'
-// differences. What is not known is null or left out; numbers that are there are numbers.
+// environment failed for good (without success), error is the first one's; pass_at_k (statistics.h)
+// is there where tasks have several episodes; delta is success minus the "before" row's, its
+// interval from the same tasks' differences. What is not known is null or left out; numbers that
+// are there are numbers.
 nlohmann::json BuildReport(const v1::Results& results);
 
 // One update as a line of metrics.jsonl (without the newline).

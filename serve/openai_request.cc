@@ -82,8 +82,8 @@ constexpr const char* kIgnored[] = {"user",
 
 absl::StatusOr<json> ParseObject(std::string_view body) {
   if (JsonDepth(body) > kMaxJsonDepth) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the request's body nests lists and objects deeper than ", kMaxJsonDepth));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the request's body nests lists and objects deeper than ", kMaxJsonDepth));
   }
   json object = ParseJson(body);
   if (object.is_discarded()) {

@@ -73,11 +73,12 @@ class AgentGymSeat : public Seat {
                           absl::StrCat(path, ": ", reply.status().message()));
     }
     if (reply->status == 200) return std::move(reply->body);
-    const std::string what =
-        absl::StrCat(path, " is answered with status ", reply->status, ": ",
-                     nlohmann::json(reply->body.substr(0, 100))
-                         .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-                     reply->status / 100 == 3 ? "; redirects are not followed: url must name the place itself" : "");
+    const std::string what = absl::StrCat(
+        path, " is answered with status ", reply->status, ": ",
+        nlohmann::json(reply->body.substr(0, 100))
+            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+        reply->status / 100 == 3 ? "; redirects are not followed: url must name the place itself"
+                                 : "");
     return reply->status >= 502 || reply->status == 429 ? absl::UnavailableError(what)
                                                         : absl::AbortedError(what);
   }

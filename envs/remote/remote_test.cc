@@ -229,7 +229,8 @@ TEST(WildServersTest, EveryMisbehaviourHasItsName) {
       {WildServer::Http("{\"error\":\"The id 0 is not valid.\"}"), StatusCode::kAborted,
        "The id 0 is not valid."},
       {WildServer::Http("no", "500 Internal Server Error"), StatusCode::kAborted, "status 500"},
-      {WildServer::Http("", "307 Temporary Redirect"), StatusCode::kAborted, "redirects are not followed"},
+      {WildServer::Http("", "307 Temporary Redirect"), StatusCode::kAborted,
+       "redirects are not followed"},
       {WildServer::Http("no", "503 Service Unavailable"), StatusCode::kUnavailable, "status 503"},
       {WildServer::Http(huge), StatusCode::kResourceExhausted, "max_bytes"},
   };
@@ -254,10 +255,10 @@ TEST(WildServersTest, AnswersThatAreNestedWithoutEndAreRefused) {
     const std::string message = absl::StrCat("{\"type\":\"observation\",\"data\":", body, "}");
     EXPECT_TRUE(absl::IsDataLoss(remote::ParseOpenEnv("text", message).status()));
   }
-  const auto reply = ParseAgentGymStep(
-      *remote::FindAgentGymForm("babyai"),
-      absl::StrCat("{\"observation\":\"\\nAvailable actions: ", deep,
-                   "\",\"reward\":0,\"done\":false}"));
+  const auto reply =
+      ParseAgentGymStep(*remote::FindAgentGymForm("babyai"),
+                        absl::StrCat("{\"observation\":\"\\nAvailable actions: ", deep,
+                                     "\",\"reward\":0,\"done\":false}"));
   ASSERT_TRUE(reply.ok()) << reply.status();
   EXPECT_TRUE(reply->valid_actions.empty());
 }
@@ -283,7 +284,8 @@ TEST(WildServersTest, NobodyWaitsLongToTakeLeaveOfASilentServer) {
 // Takes a WebSocket, reads a message, answers with these bytes, and keeps the connection.
 class HoldingServer {
  public:
-  explicit HoldingServer(std::string bytes) : bytes_(std::move(bytes)), serving_([this] { Serve(); }) {}
+  explicit HoldingServer(std::string bytes)
+      : bytes_(std::move(bytes)), serving_([this] { Serve(); }) {}
   ~HoldingServer() {
     over_.set_value();
     serving_.join();
@@ -311,7 +313,8 @@ class HoldingServer {
 TEST(WildServersTest, AWebSocketThatFailsIsNotWaitedFor) {
   using absl::StatusCode;
   const std::tuple<std::string, StatusCode, const char*> cases[] = {
-      {std::string("\x81\x7f\x7f\xff\xff\xff\xff\xff\xff\xffx"), StatusCode::kResourceExhausted, "max_bytes"},
+      {std::string("\x81\x7f\x7f\xff\xff\xff\xff\xff\xff\xffx"), StatusCode::kResourceExhausted,
+       "max_bytes"},
       {std::string("\x81\x02\xff\xfe"), StatusCode::kDataLoss, "answering"},
       {std::string("\x81\x81mask!"), StatusCode::kDataLoss, "answering"},
       {std::string("\x88\x02\x03\xe8"), StatusCode::kUnavailable, "closed"},
@@ -327,8 +330,8 @@ TEST(WildServersTest, AWebSocketThatFailsIsNotWaitedFor) {
   }
 }
 
-// A server over gRPC that writes `answers` for every request that is a reset or a step, and none for
-// valid_actions before the request after it.
+// A server over gRPC that writes `answers` for every request that is a reset or a step, and none
+// for valid_actions before the request after it.
 class WildService : public v1::EnvironmentService::CallbackService {
  public:
   explicit WildService(int answers) : answers_(answers) {}
@@ -359,7 +362,8 @@ TEST(WildServersTest, AStreamThatTellsMoreThanItWasAskedIsGivenUp) {
   WildService service(1000);
   auto rpc = RpcServer::Start({&service}, "127.0.0.1:0");
   ASSERT_TRUE(rpc.ok()) << rpc.status();
-  const auto environment = Remote({{"contract", "grpc"}, {"kind", "textcraft"},
+  const auto environment = Remote({{"contract", "grpc"},
+                                   {"kind", "textcraft"},
                                    {"url", absl::StrCat("http://127.0.0.1:", (*rpc)->port())}});
   const auto instance = environment->NewInstance();
   absl::StatusOr<Turn> turn = instance->Reset({Split::kTrain, 1, 0});
@@ -372,7 +376,9 @@ TEST(WildServersTest, AnAnswerThatComesTooLateIsNotTakenForTheNextOne) {
   WildService service(1);
   auto rpc = RpcServer::Start({&service}, "127.0.0.1:0");
   ASSERT_TRUE(rpc.ok()) << rpc.status();
-  const auto environment = Remote({{"contract", "grpc"}, {"kind", "textcraft"}, {"timeout_seconds", "1"},
+  const auto environment = Remote({{"contract", "grpc"},
+                                   {"kind", "textcraft"},
+                                   {"timeout_seconds", "1"},
                                    {"url", absl::StrCat("http://127.0.0.1:", (*rpc)->port())}});
   const auto instance = environment->NewInstance();
   ASSERT_TRUE(instance->Reset({Split::kTrain, 1, 0}).ok());
@@ -488,10 +494,12 @@ TEST(RemoteTest, ACommandIsStartedWithTheFirstTaskAndFailsByName) {
   EXPECT_THAT(std::string(turn.status().message()), HasSubstr("exited with status 3"));
 }
 
-// ---- servers that are started here ----------------------------------------------------------------
+// ---- servers that are started here
+// ----------------------------------------------------------------
 
 TEST(CommandTest, CancelEndsTheWaitForAServerThatDoesNotCome) {
-  const auto environment = Remote({{"contract", "openenv"}, {"command", "sleep 600 # {port}"}, {"timeout_seconds", "600"}});
+  const auto environment = Remote(
+      {{"contract", "openenv"}, {"command", "sleep 600 # {port}"}, {"timeout_seconds", "600"}});
   const auto instance = environment->NewInstance();
   std::thread other([&] { instance->Cancel(); });
   const absl::Time start = absl::Now();
@@ -509,12 +517,14 @@ std::string ThisTest(const char* name) {
                       " --gtest_also_run_disabled_tests --gtest_filter=CommandTest.", name);
 }
 
-// The command writes its processes' numbers to a file: a child's in the background, then the server's.
+// The command writes its processes' numbers to a file: a child's in the background, then the
+// server's.
 Options Started(const std::string& pids) {
   return {{"contract", "agentgym"},
           {"kind", "textcraft"},
-          {"command", absl::StrCat("echo told to stderr >&2; sleep 600 & echo $! >", pids, "; echo $$ >>", pids,
-                                   "; exec env ", kPortVariable, "={port} ", ThisTest("DISABLED_Serves"))}};
+          {"command", absl::StrCat("echo told to stderr >&2; sleep 600 & echo $! >", pids,
+                                   "; echo $$ >>", pids, "; exec env ", kPortVariable, "={port} ",
+                                   ThisTest("DISABLED_Serves"))}};
 }
 
 TEST(CommandTest, DISABLED_Serves) {
@@ -527,10 +537,13 @@ TEST(CommandTest, DISABLED_Serves) {
   class Root : public serve::WebHandler {
    public:
     explicit Root(serve::Doors& doors) : doors_(doors) {}
-    serve::Response Handle(std::string_view method, std::string_view target, std::string_view body) override {
+    serve::Response Handle(std::string_view method, std::string_view target,
+                           std::string_view body) override {
       return doors_.Handle(method, absl::StrCat("/textcraft", target), body);
     }
-    absl::StatusOr<std::unique_ptr<serve::Conversation>> Open(std::string_view) override { return absl::NotFoundError(""); }
+    absl::StatusOr<std::unique_ptr<serve::Conversation>> Open(std::string_view) override {
+      return absl::NotFoundError("");
+    }
 
    private:
     serve::Doors& doors_;
@@ -546,7 +559,8 @@ TEST(CommandTest, DISABLED_PlaysUntilItIsKilled) {
   const auto environment = Remote(Started(pids));
   const auto instance = environment->NewInstance();
   std::thread player([&] {  // its end is not the server's
-    if (instance->Reset({Split::kTrain, 1, 0}).ok()) std::ofstream(pids, std::ios::app) << "playing\n";
+    if (instance->Reset({Split::kTrain, 1, 0}).ok())
+      std::ofstream(pids, std::ios::app) << "playing\n";
   });
   player.join();
   pause();

@@ -130,8 +130,7 @@ void ServerProcess::EndWatcher() {
   lifeline_ = -1;
 }
 
-absl::StatusOr<Url> ServerProcess::Ensure(absl::Time deadline,
-                                          const std::atomic<bool>& cancelled) {
+absl::StatusOr<Url> ServerProcess::Ensure(absl::Time deadline, const std::atomic<bool>& cancelled) {
   std::lock_guard lock(mutex_);
   std::string how;
   if (!Running(&how)) {

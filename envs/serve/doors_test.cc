@@ -90,7 +90,8 @@ TEST_F(DoorsTest, WhatIsNestedWithoutEndIsRefused) {
       EXPECT_EQ(Post(target, body).status, 422) << target;
     }
     bool over = false;
-    EXPECT_THAT((*doors_->Open("/openenv/babyai/ws"))->Answer(body, over), HasSubstr("INVALID_JSON"));
+    EXPECT_THAT((*doors_->Open("/openenv/babyai/ws"))->Answer(body, over),
+                HasSubstr("INVALID_JSON"));
   }
 }
 
