@@ -143,6 +143,13 @@ TEST_F(OwnServersTest, AWebSocketThatEndedBetweenEpisodesIsOpenedAgain) {
   EXPECT_TRUE(turn.ok()) << turn.status();
 }
 
+TEST_F(OwnServersTest, AServerMayBeNamed) {
+  const std::string url = absl::StrCat("http://localhost:", web_->port(), "/openenv/textcraft");
+  const auto away = Remote({{"contract", "openenv"}, {"url", url}});
+  const auto turn = away->NewInstance()->Reset({Split::kTrain, 1, 1});
+  EXPECT_TRUE(turn.ok()) << turn.status();
+}
+
 TEST_F(OwnServersTest, GrpcGivesTheNativeEpisode) {
   for (const char* name : {"babyai", "textcraft", "searchqa"}) {
     const auto away = Remote(

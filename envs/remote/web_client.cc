@@ -88,16 +88,23 @@ struct WebClient::State {
     stream.emplace(io);
     bool done = false;
     error_code error;
+    absl::Status status;
     tcp::resolver::results_type found;
-    resolver.async_resolve(server.host, std::to_string(server.port),
-                           [&](error_code e, tcp::resolver::results_type results) {
-                             error = e;
-                             found = std::move(results);
-                             done = true;
-                           });
-    absl::Status status = RunUntil(done, deadline);
-    if (!status.ok()) return status;
-    if (error) return Fault(error, "looking up its address");
+    const auto address = asio::ip::make_address(server.host, error);
+    if (!error) {  // no thread for looking it up
+      const tcp::endpoint place(address, static_cast<uint16_t>(server.port));
+      found = tcp::resolver::results_type::create(place, server.host, "");
+    } else {
+      resolver.async_resolve(server.host, std::to_string(server.port),
+                             [&](error_code e, tcp::resolver::results_type results) {
+                               error = e;
+                               found = std::move(results);
+                               done = true;
+                             });
+      status = RunUntil(done, deadline);
+      if (!status.ok()) return status;
+      if (error) return Fault(error, "looking up its address");
+    }
     done = false;
     beast::get_lowest_layer(*stream).async_connect(found, [&](error_code e, const auto&) {
       error = e;
