@@ -11,12 +11,33 @@
 namespace sojourn::policy {
 namespace {
 
-// What Oniguruma and PCRE2 read differently is refused, rather than matched wrongly.
-absl::Status CheckSyntax(const std::string& regex) {
+// Oniguruma's word characters: PCRE2's lack marks and connectors, and have numbers that it has not.
+constexpr char kWordSet[] =
+    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189})";
+
+// What stands for \w, \W, \b or \B outside of a set.
+std::string WordEscape(char letter) {
+  const std::string word = absl::StrCat("[", kWordSet, "]");
+  switch (letter) {
+    case 'w':
+      return word;
+    case 'W':
+      return absl::StrCat("[^", kWordSet, "]");
+    case 'b':
+      return absl::StrCat("(?:(?<=", word, ")(?!", word, ")|(?<!", word, ")(?=", word, "))");
+    default:
+      return absl::StrCat("(?:(?<=", word, ")(?=", word, ")|(?<!", word, ")(?!", word, "))");
+  }
+}
+
+// The pattern as PCRE2 is to read it. What the two read differently, and what is not translated
+// here, is refused, rather than matched wrongly.
+absl::StatusOr<std::string> Translate(const std::string& regex) {
   const auto refuse = [&](size_t at, const char* what) {
     return absl::InvalidArgumentError(absl::StrCat("the pattern has ", what, " at byte ", at,
                                                    ", which is not supported: ", regex));
   };
+  std::string out;
   bool in_class = false;
   for (size_t i = 0; i < regex.size(); ++i) {
     const char c = regex[i];
@@ -26,18 +47,46 @@ absl::Status CheckSyntax(const std::string& regex) {
       if (std::string_view("hHvVRXKQEGNOyYkgCMcu").find(next) != std::string_view::npos &&
           next != 0)
         return refuse(i, "an escape that is not of every syntax");
+      const bool property = next == 'p' || next == 'P';
+      if (property && rest.substr(2, 1) != "{") return refuse(i, "a property without braces");
+      if (in_class && (next == 'W' || next == 'B')) return refuse(i, "a \\W or \\B in a set");
+      if (next == 'w' && in_class) {
+        out += kWordSet;
+        ++i;
+        continue;
+      }
+      if (!in_class && next != 0 && std::string_view("wWbB").find(next) != std::string_view::npos) {
+        out += WordEscape(next);
+        ++i;
+        continue;
+      }
+      out.append(rest.substr(0, 2));
       ++i;
-      if (i + 1 < regex.size() && regex[i + 1] == '{')
-        i = std::min(regex.size(), regex.find('}', i));
-    } else if (in_class) {
+      if (i + 1 < regex.size() && regex[i + 1] == '{') {
+        const size_t end = std::min(regex.size() - 1, regex.find('}', i));
+        std::string_view inside = std::string_view(regex).substr(i + 2, end - i - 1);
+        out += '{';
+        if (property) {  // a general category, or a script: PCRE2 means scripts' extensions too
+          if (inside.substr(0, 1) == "^") {
+            out += '^';
+            inside.remove_prefix(1);
+          }
+          if (inside.size() > 3) out += "sc:";
+        }
+        out += inside;
+        i = end;
+      }
+      continue;
+    }
+    if (in_class) {
       if (c == '[') return refuse(i, "a set within a set");
       if (rest.substr(0, 2) == "&&") return refuse(i, "an intersection of sets (&&)");
       if (c == ']') in_class = false;
     } else if (c == '[') {
       in_class = true;
-      if (i + 1 < regex.size() && regex[i + 1] == '^') ++i;
-      if (i + 1 < regex.size() && regex[i + 1] == ']')
-        return refuse(i + 1, "an unescaped ] in a set");
+      const size_t first = i + 1 + (rest.substr(1, 1) == "^");
+      if (first < regex.size() && regex[first] == ']')
+        return refuse(first, "an unescaped ] in a set");
     } else if (rest.substr(0, 2) == "{,") {
       return refuse(i, "an interval without a lower bound");
     } else if (rest.substr(0, 2) == "}+") {
@@ -46,13 +95,15 @@ absl::Status CheckSyntax(const std::string& regex) {
       return refuse(i, "a verb");
     } else if (rest.substr(0, 2) == "(?") {
       const size_t end = regex.find_first_not_of("imsxn-", i + 2);
-      if (end != std::string::npos && (regex[end] == ':' || regex[end] == ')') &&
-          regex.find_first_not_of("i", i + 2) < end) {
-        return refuse(i, "an option other than i");
+      if (end != std::string::npos && (regex[end] == ':' || regex[end] == ')')) {
+        if (regex.find_first_not_of("i", i + 2) < end) return refuse(i, "an option other than i");
+        if (regex[end] == ')' && i > 0)  // where alternatives follow, they mean different things
+          return refuse(i, "an option within the pattern");
       }
     }
+    out += c;
   }
-  return absl::OkStatus();
+  return out;
 }
 
 struct FreeMatch {
@@ -159,7 +210,8 @@ absl::StatusOr<Pattern> Pattern::Compile(const std::string& regex, bool by_hand)
                                               : Kind::kQwen2;
     return pattern;
   }
-  if (absl::Status status = CheckSyntax(regex); !status.ok()) return status;
+  const absl::StatusOr<std::string> translated = Translate(regex);
+  if (!translated.ok()) return translated.status();
   // As Ruby's syntax has it: ^ and $ at every line, and a line ends with a line feed.
   const std::unique_ptr<pcre2_compile_context, void (*)(pcre2_compile_context*)> context(
       pcre2_compile_context_create(nullptr), pcre2_compile_context_free);
@@ -167,14 +219,13 @@ absl::StatusOr<Pattern> Pattern::Compile(const std::string& regex, bool by_hand)
   int error = 0;
   PCRE2_SIZE at = 0;
   pcre2_code* code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(regex.data()), regex.size(),
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated->data()), translated->size(),
                     PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &at, context.get());
   if (code == nullptr) {
     PCRE2_UCHAR message[256] = {};
     pcre2_get_error_message(error, message, sizeof(message));
-    return absl::InvalidArgumentError(absl::StrCat("the pattern is refused at byte ", at, ": ",
-                                                   reinterpret_cast<const char*>(message), ": ",
-                                                   regex));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the pattern is refused: ", reinterpret_cast<const char*>(message), ": ", regex));
   }
   pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // where it cannot, matching is only slower
   pattern.code_ = std::shared_ptr<const void>(

@@ -113,12 +113,36 @@ TEST(Pattern, PiecesAddUpToTheText) {
   }
 }
 
+// Compared with PyPI's tokenizers 0.23.
+TEST(Pattern, WordCharactersAndScriptsAreOnigurumas) {
+  const auto matches = [](const char* regex, std::string_view text) {
+    std::vector<std::string> result;
+    for (const auto& [piece, match] : Find(*Pattern::Compile(regex), text)) {
+      if (match) result.push_back(piece);
+    }
+    return result;
+  };
+  using Texts = std::vector<std::string>;
+  // A mark, a connector, numbers, a circled A.
+  const char kText[] = "e\u0301\u203F1 \u2460\u00B2x \u24B6";
+  EXPECT_EQ(matches("\\w+", kText), Texts({"e\u0301\u203F1", "x", "\u24B6"}));
+  EXPECT_EQ(matches("[\\w ]+", kText), Texts({"e\u0301\u203F1 ", "x \u24B6"}));
+  EXPECT_EQ(matches("\\W+", kText), Texts({" \u2460\u00B2", " "}));
+  EXPECT_EQ(matches("\\b.", "a\u0301 b"), Texts({"a", " ", "b"}));
+  EXPECT_EQ(matches(".\\B", "a\u0301b"), Texts({"a", "\u0301"}));
+  // U+3013 is used with Han and is not of it.
+  EXPECT_EQ(matches("\\p{Han}+", "\u3013\u4E2D\u6587\u3042"), Texts({"\u4E2D\u6587"}));
+  EXPECT_EQ(matches("[^\\p{^Hiragana}]", "\u3042\u30FC"), Texts({"\u3042"}));
+}
+
 TEST(Pattern, WhatPcre2ReadsDifferentlyIsRefused) {
-  for (const char* regex : {"[a&&b]", "[a[b]]", "\\h", "a{,3}", "a{1,3}+", "(?m:a)", "(*UTF)a",
-                            "[]a]", "\\R", "(a", "\\p{Nothing}"}) {
+  for (const char* regex :
+       {"[a&&b]", "[a[b]]", "\\h", "a{,3}", "a{1,3}+", "(?m:a)", "(*UTF)a", "[]a]", "[^]a]", "\\R",
+        "(a", "\\p{Nothing}", "\\pL", "[\\W]", "a(?i)b|c"}) {
     EXPECT_FALSE(Pattern::Compile(regex).ok()) << regex;
   }
-  for (const char* regex : {"(?i:a)", "\\p{L}+", "[\\]a]", "[^\\s\\p{L}]++", "(?<!a)b", "\\x{41}"})
+  for (const char* regex :
+       {"(?i:a)", "\\p{L}+", "[\\]a]", "[^\\s\\p{L}]++", "(?<!a)b", "\\x{41}", "(?i)a|b"})
     EXPECT_TRUE(Pattern::Compile(regex).ok()) << regex;
 }
 

@@ -81,7 +81,7 @@ void AddedTokenFinder::Find(std::string_view text, bool overlapping,
       while (end < text.size() && IsSpaceAt(text, end)) end += CharBytes(text[end]);
     }
     if (done < begin) part(done, begin, nullptr);
-    part(begin, end, &token);
+    if (begin < end) part(begin, end, &token);  // else the one before took all of it
     done = end;
   }
   if (done < text.size()) part(done, text.size(), nullptr);
