@@ -1,6 +1,7 @@
 #include "policy/gguf_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "policy/dequantize.h"
 #include "policy/gguf_keys.h"
+#include "policy/rotary.h"
 
 namespace sojourn::policy {
 namespace {
@@ -48,6 +50,39 @@ std::string HuggingFaceName(std::string_view name) {  // empty: unknown
     if (parts[2] == gguf) return absl::StrCat("model.layers.", layer, ".", hf);
   }
   return "";
+}
+
+constexpr char kRotaryFactors[] = "rope_freqs.weight";
+
+// What llama.cpp's converter makes of Llama 3.1's rotary scaling: what each frequency is divided by. The
+// scaling is told by them again; its numbers but the factor are Llama's own, and the context a power of 2.
+absl::Status ReadRotaryFactors(const GgufFile& file, ModelConfig* config) {
+  const auto refuse = [&](std::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file.path(), ": the tensor ", kRotaryFactors, " ", why, "; only Llama 3.1's scaling is supported"));
+  };
+  const auto tensor = file.Tensor(kRotaryFactors);
+  if (!tensor.ok()) return tensor.status();
+  std::vector<float> factors((*tensor)->count == config->head_dim / 2 ? (*tensor)->count : 0);
+  if (factors.empty()) return refuse(absl::StrCat("has ", (*tensor)->count, " values, half a head has ", config->head_dim / 2));
+  absl::Status read = Dequantize((*tensor)->type, (*tensor)->data, (*tensor)->count, factors.data());
+  if (!read.ok()) return read;
+  const std::vector<float> unscaled = RotaryFrequencies(*config);
+  ModelConfig scaled = *config;
+  RopeScaling& rope = scaled.rope_scaling;
+  rope.type = "llama3";
+  rope.factor = std::max(1.0f, *std::max_element(factors.begin(), factors.end()));
+  for (rope.original_max_position_embeddings = 16; rope.original_max_position_embeddings <= 1 << 20;
+       rope.original_max_position_embeddings *= 2) {
+    const std::vector<float> frequencies = RotaryFrequencies(scaled);
+    bool same = true;
+    for (size_t i = 0; i < factors.size(); ++i)
+      same = same && std::abs(frequencies[i] * factors[i] - unscaled[i]) <= 1e-5f * unscaled[i];
+    if (!same) continue;
+    config->rope_scaling = rope;
+    return absl::OkStatus();
+  }
+  return refuse("holds other factors");
 }
 
 // The llama converter turns each head's halves into neighbours, [2, dim / 2] to [dim / 2, 2]; back again.
@@ -98,13 +133,24 @@ absl::StatusOr<ModelConfig> GgufModelConfig(const GgufFile& file) {
   const auto embedding = file.Tensor("token_embd.weight");
   keys.Fail(embedding.status());
   if (!keys.status().ok()) return keys.status();
+  if ((*embedding)->shape.size() != 2) {
+    return absl::InvalidArgumentError(absl::StrCat(file.path(), ": token_embd.weight has ",
+                                                   (*embedding)->shape.size(), " dimensions; expected 2"));
+  }
   config.vocab_size = (*embedding)->shape[0];
-  std::string fault;
-  if (rotated != config.head_dim) fault = absl::StrCat("rope.dimension_count: ", rotated, " of ", config.head_dim);
-  if (has("rope_freqs.weight")) fault = "the tensor rope_freqs.weight (Llama 3.1's scaling)";
-  if (!fault.empty()) return absl::InvalidArgumentError(absl::StrCat(file.path(), ": ", fault, " is not supported"));
+  if (rotated != config.head_dim) {
+    return absl::InvalidArgumentError(absl::StrCat(file.path(), ": rope.dimension_count: ", rotated, " of ",
+                                                   config.head_dim, " is not supported"));
+  }
   if (absl::Status valid = config.Validate(); !valid.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(file.path(), ": ", valid.message()));
+  }
+  if (has(kRotaryFactors)) {
+    if (config.rope_scaling.type != "default") {
+      return absl::InvalidArgumentError(absl::StrCat(file.path(), ": the tensor ", kRotaryFactors,
+                                                     " beside rope.scaling.type is not supported"));
+    }
+    if (absl::Status read = ReadRotaryFactors(file, &config); !read.ok()) return read;
   }
   return config;
 }
@@ -117,6 +163,7 @@ absl::StatusOr<Model> LoadGgufModel(const std::string& path, std::optional<torch
   const torch::ScalarType type = wanted.value_or(torch::kBFloat16);
   Weights weights;
   for (const auto& [name, unused] : (*file)->tensors()) {
+    if (name == kRotaryFactors) continue;  // in the config
     const std::string hf = HuggingFaceName(name);
     if (hf.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": the tensor ", name, " is not supported"));
@@ -131,10 +178,11 @@ absl::StatusOr<Model> LoadGgufModel(const std::string& path, std::optional<torch
                                    static_cast<uint16_t*>(weight.mutable_data_ptr()))
                 : Dequantize(from.type, from.data, from.count, weight.mutable_data_ptr<float>());
     if (!read.ok()) return absl::Status(read.code(), absl::StrCat(path, ": ", name, ": ", read.message()));
-    if (config->model_type == "llama" && weight.dim() == 2) {
-      const bool q = absl::EndsWith(hf, "q_proj.weight"), k = absl::EndsWith(hf, "k_proj.weight");
+    if (config->model_type == "llama" && weight.numel() > 0) {
+      const bool q = absl::StrContains(hf, "q_proj."), k = absl::StrContains(hf, "k_proj.");  // biases too
       const int64_t heads = q ? config->num_attention_heads : config->num_key_value_heads;
-      if ((q || k) && weight.size(0) == heads * config->head_dim) weight = UndoPermutation(weight, heads);
+      if ((q || k) && weight.dim() > 0 && weight.size(0) == heads * config->head_dim)
+        weight = UndoPermutation(weight, heads);
     }
     weights[hf] = weight.to(type);
   }

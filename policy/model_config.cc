@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "policy/model_kernels.h"
+#include "policy/tokenizer_json.h"
 
 namespace sojourn::policy {
 namespace {
@@ -127,7 +128,7 @@ void ReadRope(const json& object, const std::string& place, ModelConfig* config,
 
 absl::Status ModelConfig::Validate() const {
   const auto fault = [](const std::string& message) { return absl::InvalidArgumentError(message); };
-  constexpr int64_t kMost = int64_t{1} << 24;
+  constexpr int64_t kMost = int64_t{1} << 24, kMostLayers = 4096;
   const std::pair<const char*, int64_t> sizes[] = {
       {"vocab_size", vocab_size},
       {"hidden_size", hidden_size},
@@ -141,6 +142,9 @@ absl::Status ModelConfig::Validate() const {
     if (value <= 0 || value > kMost) {
       return fault(absl::StrCat(name, ": expected 1 to ", kMost, ", got ", value));
     }
+  }
+  if (num_hidden_layers > kMostLayers) {  // each has a dozen names, whatever the files hold
+    return fault(absl::StrCat("num_hidden_layers: expected at most ", kMostLayers, ", got ", num_hidden_layers));
   }
   if (num_attention_heads % num_key_value_heads != 0) {
     return fault(absl::StrCat("num_attention_heads ", num_attention_heads,
@@ -185,37 +189,43 @@ absl::Status ModelConfig::Validate() const {
 }
 
 absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std::string& path) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) {
+  const absl::StatusOr<json> parsed = ParseJson(text);
+  if (!parsed.ok() || !parsed->is_object()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": expected one JSON object, a model's config.json"));
+        absl::StrCat(path, ": expected one JSON object, a model's config.json",
+                     parsed.ok() ? "" : absl::StrCat("; this is ", parsed.status().message())));
   }
+  const json& object = *parsed;
   Fields fields(object, path);
   ModelConfig config;
   config.model_type = fields.Text("model_type", "");
   if (const std::string unknown = Unknown("model_type", config.model_type, kFamilies); !unknown.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", unknown));  // nothing else would make sense
   }
-  const bool qwen2 = config.model_type == "qwen2";
+  const bool qwen2 = config.model_type == "qwen2", qwen3 = config.model_type == "qwen3",
+             mistral = config.model_type == "mistral";
   fields.Expect("hidden_act", "silu");
   fields.Expect("mlp_bias", false);
   fields.Expect("pretraining_tp", 1);
   for (const char* name : {"quantization_config", "num_local_experts", "num_experts", "vision_config"}) {
     if (const json* value = fields.Find(name, false)) fields.Fault(name, "none (not supported)", *value);
   }
+  // What a file leaves out is as transformers has it for its family.
+  config.max_position_embeddings = fields.Integer(
+      "max_position_embeddings", qwen2 || qwen3 ? 32768 : mistral ? 131072 : 2048, false);
   // Qwen's configurations name a window that use_sliding_window: false turns off.
-  const bool window = config.model_type == "mistral" || fields.Flag("use_sliding_window", false);
-  if (const json* value = fields.Find("sliding_window", false); window && value != nullptr) {
-    if (!value->is_number_integer() ||
-        value->get<int64_t>() < fields.Integer("max_position_embeddings", 2048, false)) {
-      fields.Fault("sliding_window", "null (attention windows are not supported)", *value);
-    }
+  const bool window = mistral || fields.Flag("use_sliding_window", false);
+  const json unsaid = 4096;  // transformers' window where a file does not say null
+  const json* const size = object.contains("sliding_window") ? fields.Find("sliding_window", false) : &unsaid;
+  if (window && size != nullptr &&
+      (!size->is_number_integer() || size->get<int64_t>() < config.max_position_embeddings)) {
+    fields.Fault("sliding_window", "null (attention windows are not supported)", *size);
   }
   // Qwen2 has its biases always, and says nothing of them; elsewhere attention_bias is q, k, v and o's.
   const bool bias = fields.Flag("attention_bias", false);
   config.qkv_bias = qwen2 || bias;
   config.output_bias = !qwen2 && bias;
-  config.qk_norm = config.model_type == "qwen3";
+  config.qk_norm = qwen3;
   config.torch_dtype = fields.Text("torch_dtype", fields.Text("dtype", "float32"));
   config.eos_token_ids = fields.Ids("eos_token_id");
   if (const std::vector<int64_t> bos = fields.Ids("bos_token_id"); !bos.empty()) config.bos_token_id = bos[0];
@@ -224,13 +234,12 @@ absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& text, const std:
   config.intermediate_size = fields.Integer("intermediate_size", 0, true);
   config.num_hidden_layers = fields.Integer("num_hidden_layers", 0, true);
   config.num_attention_heads = fields.Integer("num_attention_heads", 0, true);
-  config.num_key_value_heads =
-      fields.Integer("num_key_value_heads", config.num_attention_heads, false);
-  config.head_dim = fields.Integer("head_dim", 0, false);
+  config.num_key_value_heads = fields.Integer(
+      "num_key_value_heads", qwen2 || qwen3 ? 32 : mistral ? 8 : config.num_attention_heads, false);
+  config.head_dim = fields.Integer("head_dim", qwen3 && !object.contains("head_dim") ? 128 : 0, false);
   if (config.head_dim == 0 && config.num_attention_heads > 0) {
     config.head_dim = config.hidden_size / config.num_attention_heads;
   }
-  config.max_position_embeddings = fields.Integer("max_position_embeddings", 2048, false);
   config.rms_norm_eps = fields.Number("rms_norm_eps", 1e-6);
   config.tie_word_embeddings = fields.Flag("tie_word_embeddings", false);
   config.rope_theta = fields.Number("rope_theta", 10000);

@@ -14,6 +14,7 @@
 #include "common/sha256.h"
 #include "policy/gguf_model.h"
 #include "policy/text_files.h"
+#include "policy/tokenizer_json.h"
 
 namespace sojourn::policy {
 namespace {
@@ -31,15 +32,16 @@ absl::StatusOr<std::set<std::string>> WeightFiles(const std::string& directory) 
   if (single || !std::filesystem::exists(index_path, ignored)) return std::set<std::string>{kWeights};
   const auto text = ReadFile(index_path);
   if (!text.ok()) return text.status();
-  const json index = json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
-    return absl::DataLossError(absl::StrCat(index_path, ": expected an object with a weight_map"));
+  const absl::StatusOr<json> index = ParseJson(*text);
+  if (!index.ok() || !Member(*index, "weight_map").is_object()) {
+    return absl::DataLossError(absl::StrCat(index_path, ": expected an object with a weight_map",
+                                            index.ok() ? "" : absl::StrCat("; this is ", index.status().message())));
   }
   std::set<std::string> files;
-  for (const auto& [name, file] : index["weight_map"].items()) {
+  for (const auto& [name, file] : Member(*index, "weight_map").items()) {
     const std::string base = file.is_string() ? file.get<std::string>() : "";
     if (base.empty() || base[0] == '.' || base.find('/') != std::string::npos) {
-      return absl::DataLossError(absl::StrCat(index_path, ": weight_map: ", name, ": ", file.dump(),
+      return absl::DataLossError(absl::StrCat(index_path, ": weight_map: ", name, ": ", file.dump(-1, ' ', false, json::error_handler_t::replace),
                                               " is not the name of a file beside it"));
     }
     files.insert(base);

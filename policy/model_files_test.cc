@@ -177,8 +177,10 @@ TEST(ModelFiles, EveryFamilyGivesTheLogitsOfTransformers) {
 TEST(ModelFiles, AnIndexThatLeavesItsFolderIsRefused) {
   const std::string directory = testing::TempDir() + "/bad_index";
   ASSERT_TRUE(WriteFileAtomically(directory + "/config.json", ModelConfigJson(SmallConfig())).ok());
+  const std::string nest(200000, '[');
+  const std::string deep = R"({"weight_map": {"a": )" + nest + std::string(nest.size(), ']') + "}}";
   for (const char* index : {R"({"weight_map": {"a": "../x.safetensors"}})", R"({"weight_map": {"a": 1}})",
-                            R"({"weight_map": 3})", "[", "{}"}) {
+                            R"({"weight_map": 3})", "[", "{}", deep.c_str()}) {
     ASSERT_TRUE(WriteFileAtomically(directory + "/model.safetensors.index.json", index).ok());
     const absl::Status status = LoadModel(directory).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << index;

@@ -342,6 +342,37 @@ TEST(ModelConfig, NamesWhatItDoesNotSupport) {
   EXPECT_THAT(with("\"eos_token_id\": null", "\"eos_token_id\": \"x\""), HasSubstr("eos_token_id"));
   EXPECT_THAT(with("\"float32\"", "\"float8\""), HasSubstr("float8"));
   EXPECT_FALSE(ParseModelConfig("[1", "x").ok());
+  EXPECT_THAT(with("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 16777216"), HasSubstr("num_hidden_layers"));
+  // Printing or copying such values would take all the stack.
+  const std::string deep = std::string(200000, '[') + std::string(200000, ']');
+  for (const char* name : {"rope_scaling", "eos_token_id", "unused"}) {
+    EXPECT_THAT(with("{", "{\"" + std::string(name) + "\": " + deep + ","), HasSubstr("nested more than"));
+  }
+}
+
+// transformers 5.23's defaults.
+TEST(ModelConfig, WhatAFileLeavesOutIsAsTransformersHasIt) {
+  const auto parse = [](const char* family, const char* more = "") {
+    return ParseModelConfig(absl::StrCat(R"({"vocab_size": 9, "hidden_size": 128, "intermediate_size": 8,
+        "num_hidden_layers": 1, "num_attention_heads": 32, "model_type": ")", family, "\"", more, "}"), "config.json");
+  };
+  const struct {
+    const char *family, *more;
+    int64_t key_value_heads, head_dim, positions;
+  } kExpected[] = {{"llama", "", 32, 4, 2048},
+                   {"mistral", R"(, "sliding_window": null)", 8, 4, 131072},
+                   {"qwen2", "", 32, 4, 32768},
+                   {"qwen3", "", 32, 128, 32768}};
+  for (const auto& expected : kExpected) {
+    const auto config = parse(expected.family, expected.more);
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->num_key_value_heads, expected.key_value_heads) << expected.family;
+    EXPECT_EQ(config->head_dim, expected.head_dim) << expected.family;
+    EXPECT_EQ(config->max_position_embeddings, expected.positions) << expected.family;
+  }
+  // A window of 4096, unless the file says null.
+  EXPECT_THAT(std::string(parse("mistral").status().message()), HasSubstr("sliding_window"));
+  EXPECT_TRUE(parse("mistral", R"(, "max_position_embeddings": 4096)").ok());
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ void ScaleYarn(const ModelConfig& config, std::vector<float>* frequencies) {
 
 }  // namespace
 
-RotaryTable::RotaryTable(const ModelConfig& config, int64_t positions) {
+std::vector<float> RotaryFrequencies(const ModelConfig& config) {
   const RopeScaling& rope = config.rope_scaling;
   const int64_t half = config.head_dim / 2;
   std::vector<float> frequencies(half);
@@ -61,13 +61,22 @@ RotaryTable::RotaryTable(const ModelConfig& config, int64_t positions) {
     frequencies[i] =
         1.0f / std::pow(static_cast<float>(config.rope_theta), static_cast<float>(2 * i) / config.head_dim);
   }
-  float factor = 1;
   if (rope.type == "linear") {
     for (float& frequency : frequencies) frequency /= static_cast<float>(rope.factor);
   } else if (rope.type == "llama3") {
     ScaleLlama3(rope, &frequencies);
   } else if (rope.type == "yarn") {
     ScaleYarn(config, &frequencies);
+  }
+  return frequencies;
+}
+
+RotaryTable::RotaryTable(const ModelConfig& config, int64_t positions) {
+  const RopeScaling& rope = config.rope_scaling;
+  const int64_t half = config.head_dim / 2;
+  const std::vector<float> frequencies = RotaryFrequencies(config);
+  float factor = 1;
+  if (rope.type == "yarn") {
     const double stated = rope.attention_factor;
     factor = static_cast<float>(stated > 0 ? stated : rope.factor > 1 ? 0.1 * std::log(rope.factor) + 1 : 1);
   }

@@ -10,6 +10,9 @@
 
 namespace sojourn::policy {
 
+// By which a position is multiplied, [head_dim / 2], scaled as the config says.
+std::vector<float> RotaryFrequencies(const ModelConfig& config);
+
 // Cosines and sines of position * frequency_i, [positions, head_dim / 2]; with YaRN, times its attention
 // factor.
 struct RotaryTable {

@@ -145,6 +145,10 @@ absl::StatusOr<Json> TokenizerJson(TokenizerParts parts) {
     return absl::InvalidArgumentError(absl::StrCat("tokenizer.ggml.model: \"", parts.model,
                                                    "\" is not supported; known: gpt2, llama"));
   }
+  for (size_t id = 0; id < parts.tokens.size(); ++id) {
+    if (ValidUtf8Prefix(parts.tokens[id]) != parts.tokens[id].size())
+      return absl::InvalidArgumentError(absl::StrCat("tokenizer.ggml.tokens[", id, "] is not UTF-8"));
+  }
   absl::StatusOr<Json> json = parts.model == "gpt2" ? ByteLevel(parts) : SentencePiece(parts);
   if (!json.ok()) return json.status();
   Json vocab = Json::object(), added = Json::array();
