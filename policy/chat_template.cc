@@ -212,6 +212,7 @@ class Renderer {
       items = std::move(kept);
     }
     const int64_t size = static_cast<int64_t>(items.size());
+    bool whole = false;
     for (int64_t i = 0; i < size; ++i) {
       budget_.Spend(20);
       const Inner inner(this);
@@ -226,9 +227,11 @@ class Renderer {
       if (i + 1 < size) loop.emplace_back("nextitem", items[i + 1]);
       Assign("loop", Value::Of(std::move(loop)));
       AssignTo(statement.target, items[i]);
-      if (Execute(statement.body) == Flow::kBreak) break;
+      const Flow flow = Execute(statement.body);
+      whole = whole || flow == Flow::kNormal;
+      if (flow == Flow::kBreak) break;
     }
-    if (size > 0) return Flow::kNormal;
+    if (whole) return Flow::kNormal;  // as jinja2: else follows where no round came to its end
     const Inner inner(this);
     return Execute(statement.other);
   }

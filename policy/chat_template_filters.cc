@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -123,6 +124,24 @@ Value Split(std::string_view text, const Value* separator, int64_t most, bool fr
   return Texts(parts);
 }
 
+// As Python's splitlines: after the last line's end there is none.
+std::vector<std::string> Lines(std::string_view text) {
+  std::vector<std::string> lines;
+  size_t begin = 0;
+  for (size_t at = 0; at < text.size();) {
+    const uint32_t c = CodePoint(text.data() + at);
+    const size_t end = at;
+    at += CharBytes(text[at]);
+    const bool ends = (c >= 0xA && c <= 0xD) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
+    if (!ends) continue;
+    lines.emplace_back(text.substr(begin, end - begin));
+    if (c == '\r' && at < text.size() && text[at] == '\n') ++at;
+    begin = at;
+  }
+  if (begin < text.size()) lines.emplace_back(text.substr(begin));
+  return lines;
+}
+
 bool StartsOrEnds(const std::string& text, const Value& with, bool starts) {
   const auto test = [&](const Value& part) {
     if (!part.is(Kind::kString)) Mismatch(starts ? "startswith" : "endswith", part);
@@ -157,10 +176,8 @@ Value StringMethod(const std::string& text, const Call& call, Budget* budget) {
     return Split(text, call.Find(0, "sep"), call.Integer(1, "maxsplit", -1), name == "rsplit");
   }
   if (name == "splitlines") {
-    std::vector<std::string> lines =
-        absl::StrSplit(absl::StrReplaceAll(text, {{"\r\n", "\n"}, {"\r", "\n"}}), '\n');
-    if (lines.back().empty()) lines.pop_back();
-    return Texts(lines);
+    if (call.Flag(0, "keepends", false)) Fail("splitlines with keepends is not supported");
+    return Texts(Lines(text));
   }
   if (name == "startswith") return Value::Bool(StartsOrEnds(text, needed(), true));
   if (name == "endswith") return Value::Bool(StartsOrEnds(text, needed(), false));
@@ -323,7 +340,8 @@ Value ToInteger(const Value& value, const Call& call) {
     return Value::Int(integer);
   if (value.is(Kind::kUndefined)) Mismatch("int", value);
   const std::optional<double> number = ToNumber(value);
-  if (!number.has_value() || !(std::fabs(*number) < 9e18)) return otherwise;
+  if (!number.has_value() || !std::isfinite(*number)) return otherwise;
+  if (!(std::fabs(*number) < 9e18)) Fail("a number is too large");
   return Value::Int(static_cast<int64_t>(*number));
 }
 
@@ -337,10 +355,12 @@ Value Indented(const std::string& text, const Call& call, Budget* budget) {
   const bool first = call.Flag(1, "first", false), blank = call.Flag(2, "blank", false);
   std::string out;
   bool begins = true;
-  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+  // As jinja2: lines end in \n then, and with `blank` the last one keeps an end that it had.
+  std::vector<std::string> lines = Lines(absl::StrCat(text, "\n"));
+  for (const std::string& line : lines) {
     if (!begins) out += '\n';
     if (begins ? first : (blank || !line.empty())) out += indent;
-    out.append(line.data(), line.size());
+    out += line;
     begins = false;
   }
   return budget->Text(std::move(out));
@@ -471,10 +491,13 @@ const std::map<std::string, Filter>& Filters() {
       {"sort", [](const Value& v, const Call& c, Budget* b) {
          const bool reverse = c.Flag(0, "reverse", false), exact = c.Flag(1, "case_sensitive", false);
          const Value* const path = c.Find(2, "attribute");
+         if (path != nullptr && absl::StrContains(path->Str(), ",")) Fail("sorting by several attributes is not supported");
          List items = v.Iterate();
          b->Spend(items.size() * 20);
          std::stable_sort(items.begin(), items.end(), [&](const Value& x, const Value& y) {
-           const int order = Compare(SortKey(x, path, exact), SortKey(y, path, exact));
+           const Value a = SortKey(x, path, exact), b = SortKey(y, path, exact);
+           // jinja2 compares lists of attributes: what is equal needs no order.
+           const int order = Equal(a, b) ? 0 : Compare(a, b);
            return reverse ? order > 0 : order < 0;
          });
          return Value::Of(std::move(items));
@@ -561,18 +584,19 @@ const std::map<std::string, Test>& Tests() {
          }},
         {"odd",
          [](const Value& v, const Value*) {
-           if (!v.is_integer()) Mismatch("odd", v);
-           return v.integer() % 2 != 0;
+           if (!v.is_number()) Mismatch("odd", v);
+           return v.is_integer() ? v.integer() % 2 != 0 : std::fabs(std::fmod(v.number(), 2)) == 1;
          }},
         {"even",
          [](const Value& v, const Value*) {
-           if (!v.is_integer()) Mismatch("even", v);
-           return v.integer() % 2 == 0;
+           if (!v.is_number()) Mismatch("even", v);
+           return v.is_integer() ? v.integer() % 2 == 0 : std::fabs(std::fmod(v.number(), 2)) == 0;
          }},
         {"divisibleby",
          [needed](const Value& v, const Value* other) {
-           if (!v.is_integer() || !needed(other).is_integer() || other->integer() == 0)
-             Fail("divisibleby is about two integers");
+           if (!v.is_number() || !needed(other).is_number() || other->number() == 0)
+             Fail("divisibleby is about two numbers, the second not 0");
+           if (!v.is_integer() || !other->is_integer()) return std::fmod(v.number(), other->number()) == 0;
            return other->integer() == -1 || v.integer() % other->integer() == 0;
          }},
         {"lower",
@@ -790,6 +814,7 @@ Value Binary(const std::string& op, const Value& left, const Value& right, Budge
         return Value::Int(result);
       }
       if (op == "**") {
+        if (x == 0 && y < 0) Fail("0 cannot be raised to a negative power");
         if (y < 0) return Value::Float(std::pow(a, b));
         result = 1;
         for (int64_t i = 0; i < y && result != 0 && !(x == 1) && !(x == -1 && i >= y % 2); ++i)
@@ -811,7 +836,8 @@ Value Binary(const std::string& op, const Value& left, const Value& right, Budge
     if (op == "**") return Value::Float(std::pow(a, b));
     if (op == "//") return Value::Float(std::floor(a / b));
     const double remainder = std::fmod(a, b);
-    return Value::Float(remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder);
+    if (remainder == 0) return Value::Float(std::copysign(0.0, b));
+    return Value::Float((remainder < 0) != (b < 0) ? remainder + b : remainder);
   }
   if (op == "+" && left.is(Kind::kString) && right.is(Kind::kString))
     return budget->Text(left.text() + right.text());

@@ -153,9 +153,23 @@ TEST(TokenizerFamilies, ScoresMergeTheBestTokenFirst) {
             (Ids{1, 3, 6, 3, 7, 10, 0}));
   EXPECT_EQ((*tokenizer)->Encode("a</s>", {.parse_special = true}), (Ids{9, 2}));
   EXPECT_EQ((*tokenizer)->Decode(Ids{1, 9, 8, 10, 2}), "abc\n");
+  TokenizerParts bytes = parts;
+  bytes.tokens[5] = "\xFF";
+  EXPECT_THAT(std::string(Tokenizer::FromParts(bytes).status().message()),
+              HasSubstr("tokenizer.ggml.tokens[5] is not UTF-8"));
   parts.scores.pop_back();
   EXPECT_THAT(std::string(Tokenizer::FromParts(parts).status().message()),
               HasSubstr("tokenizer.ggml.scores: 10 scores for 11 tokens"));
+}
+
+// As PyPI's tokenizers 0.23.
+TEST(TokenizerFamilies, AnAddedTokenThatTheOneBeforeItTookGivesNothing) {
+  const auto tokenizer = Tokenizer::Parse(R"({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
+      "added_tokens": [{"id": 1, "content": "A", "rstrip": true, "normalized": false},
+                       {"id": 2, "content": " ", "lstrip": true, "normalized": false}]})", "t.json");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->Encode("A a"), (Ids{1, 0}));
+  EXPECT_EQ((*tokenizer)->Encode("a a"), (Ids{0, 2, 0}));
 }
 
 TEST(TokenizerFamilies, WhatIsNotSupportedIsNamedWithItsPlace) {

@@ -93,6 +93,10 @@ missing ~ 'x', [missing] | length, missing | length, missing | list, missing | j
 -n | abs, (-n) | abs, not n == 7, not (n == 7) or true, n == 7 and x == 2.5
 '%' ~ '}' ~ "}}" ~ '{{' ~ {'a': {'b': 1}}
 1_000, 0, 'a' < 'b', [1, 2] < [1, 3], [1] + [2], (1,) + (2,)
+'a\r\nb\x0bc\x0cd\x1ee\x85f\u2028g\n'.splitlines(), 'a\r\nb\n' | indent, 'a\u2028b' | indent(1, true, true)
+[missing, missing] | sort, texts | map(attribute='none') | sort | length, messages | sort(attribute='none') | length
+2.0 is even, 3.0 is odd, 3.5 is odd, -3 is odd, 4.0 is divisibleby 2, -1.5 % 0.5, 0.0 % -2.0
+0 ** -1
 'a.b'.split('.')[-1], messages[-1].content.split('<b>')[0].strip(), '</think>' in messages[2].content
 """.strip().replace("'a\nb'", "'a\\nb'").split("\n")
 
@@ -123,6 +127,9 @@ TEMPLATES = [
     "{% endfor %}{{ ns.i }}{{ ns.s }}{{ ns.none is defined }}",
     "{% for m in messages[::-1] %}{% set index = (messages|length - 1) - loop.index0 %}{{ index }}{{ m.role }}"
     "{% endfor %}",
+    "{% for a in [1, 2] %}{{ a }}{% break %}{% else %}broken{% endfor %}",
+    "{% for a in [1, 2] %}{{ a }}{% continue %}{% else %}skipped{% endfor %}",
+    "{% for a in [1, 2] %}{% if a == 1 %}{% continue %}{% endif %}{{ a }}{% else %}none{% endfor %}",
     # Setting.
     "{% set a, b = 1, 'x' %}{{ b }}{{ a }}{% set c %} {{ a }} {% endset %}[{{ c }}]{% set d | trim | upper %} q "
     "{% endset %}{{ d }}",
