@@ -22,6 +22,7 @@ namespace {
 
 constexpr const char* kA = ".lora_a";
 constexpr const char* kB = ".lora_b";
+constexpr const char* kProjections[] = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
 
 policy::Weights As(const policy::Weights& weights, const torch::Device& device, torch::ScalarType type, bool copy) {
   policy::Weights result;
@@ -98,17 +99,17 @@ absl::StatusOr<Trainable> Trainable::Create(const policy::Model& start, const v1
   made.alpha_ = policy.lora().alpha() > 0 ? policy.lora().alpha() : 2.0 * made.rank_;
   made.targets_.assign(policy.lora().targets().begin(), policy.lora().targets().end());
   if (made.targets_.empty()) {
-    made.targets_ = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+    made.targets_.assign(std::begin(kProjections), std::end(kProjections));
+  }
+  for (const std::string& target : made.targets_) {
+    if (std::find(std::begin(kProjections), std::end(kProjections), target) != std::end(kProjections)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("policy.lora.targets: \"", target,
+                                                   "\" is no projection; known: ", absl::StrJoin(kProjections, ", ")));
   }
   for (const auto& [name, weight] : start.weights()) {
     if (weight.dim() != 2 || !IsTarget(name, made.targets_)) continue;
     made.parameters_[name + kA] = RandomA(made.rank_, weight.size(1), RandomKey(seed).With("lora").With(name)).to(device);
     made.parameters_[name + kB] = torch::zeros({weight.size(0), made.rank_}, torch::TensorOptions(device).dtype(torch::kFloat));
-  }
-  if (made.parameters_.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("policy.lora.targets: none of ", absl::StrJoin(made.targets_, ", "),
-                                                   " is a projection of the model; known: q_proj, k_proj, v_proj, "
-                                                   "o_proj, gate_proj, up_proj, down_proj"));
   }
   return made;
 }

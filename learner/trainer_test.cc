@@ -108,8 +108,12 @@ TEST(Trainer, AnAdapterIsSavedAsPeftReadsIt) {
   EXPECT_LT((merged - policy.weights().at(name)).abs().max().item<float>(), 1e-6);
   EXPECT_GT(b.abs().max().item<float>(), 0);
   EXPECT_TRUE(torch::equal(start.weights().at("model.norm.weight"), policy.weights().at("model.norm.weight")));
-  config.mutable_policy()->mutable_lora()->set_targets(0, "nothing");
-  EXPECT_FALSE(Trainer::Create(config, 0, ToyModel(), SingleRank().get(), kTimeout).ok());
+  for (const char* other : {"nothing", "embed_tokens"}) {  // beside v_proj
+    v1::JobConfig wrong = config;
+    wrong.mutable_policy()->mutable_lora()->add_targets(other);
+    EXPECT_THAT(std::string(Trainer::Create(wrong, 0, ToyModel(), SingleRank().get(), kTimeout).status().message()),
+                ::testing::HasSubstr(other));
+  }
 }
 
 TEST(Trainer, GradientIsTheFiniteDifferenceOfTheLoss) {

@@ -47,6 +47,10 @@ absl::StatusOr<std::string> ChatPrompt::Render(const ChatRequest& request) const
   for (const ChatMessage& message : request.messages) {
     messages.push_back({{"role", message.role}, {"content", message.content}});
   }
+  // transformers tells a template of these always.
+  for (const char* none : {"tools", "documents"}) {
+    if (!variables.contains(none)) variables[none] = nullptr;
+  }
   variables["add_generation_prompt"] = request.add_generation_prompt;
   variables["bos_token"] = bos_;
   variables["eos_token"] = eos_;

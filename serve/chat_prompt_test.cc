@@ -56,6 +56,14 @@ TEST_F(ChatPromptTest, ATemplateIsToldWhatTheRequestSays) {
   EXPECT_EQ(std::count(tokens.begin(), tokens.end(), end_), 1);
 }
 
+// As transformers' apply_chat_template tells them.
+TEST_F(ChatPromptTest, ATemplateKnowsThatThereAreNoTools) {
+  ChatRequest request;
+  request.messages = {{"user", "hi"}};
+  const ChatPrompt prompt = Make("{{ tools is none }} {{ documents is defined }}{% if tools is not none %}!{% endif %}");
+  EXPECT_EQ(Decoded(*prompt.Encode(request)), "True True");
+}
+
 TEST_F(ChatPromptTest, AForgeryThatATemplateWouldHideIsRefused) {
   const ChatPrompt prompt = Make("{% for m in messages %}{{ m.content | upper }}{% endfor %}");
   ChatRequest request;

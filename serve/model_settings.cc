@@ -7,6 +7,7 @@
 #include "common/files.h"
 #include "serve/chat_prompt.h"
 #include "policy/text_files.h"
+#include "policy/tokenizer_json.h"
 
 namespace sojourn::serve {
 namespace {
@@ -18,9 +19,10 @@ absl::StatusOr<json> ReadObject(const std::string& path) {
   const auto text = ReadFile(path);
   if (absl::IsNotFound(text.status())) return json::object();
   if (!text.ok()) return text.status();
-  json object = json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return absl::DataLossError(absl::StrCat(path, ": not a JSON object"));
-  return object;
+  absl::StatusOr<json> object = policy::ParseJson(*text);
+  if (object.ok() && object->is_object()) return object;
+  return absl::DataLossError(absl::StrCat(path, ": not a JSON object",
+                                          object.ok() ? "" : absl::StrCat(": ", object.status().message())));
 }
 
 // A special token's text: a string, or an object that has it as content.

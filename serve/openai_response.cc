@@ -118,6 +118,14 @@ Json Head(const AnswerContext& context, bool chunk) {
           {"model", context.model}};
 }
 
+Json ModelEntry(const std::string& model, int64_t created, int64_t max_context_tokens) {
+  return {{"id", model},
+          {"object", "model"},
+          {"created", created},
+          {"owned_by", "sojourn"},
+          {"max_model_len", max_context_tokens}};
+}
+
 }  // namespace
 
 std::string AnswerWriter::Events(const std::vector<Piece>& pieces) {
@@ -230,14 +238,13 @@ std::string AnswerWriter::Whole() const {
   return Text(answer);
 }
 
+std::string ModelBody(const std::string& model, int64_t created, int64_t max_context_tokens) {
+  return Text(ModelEntry(model, created, max_context_tokens));
+}
+
 std::string ModelsBody(const std::string& model, int64_t created, int64_t max_context_tokens) {
-  const Json body = {{"object", "list"},
-                     {"data", Json::array({Json{{"id", model},
-                                                {"object", "model"},
-                                                {"created", created},
-                                                {"owned_by", "sojourn"},
-                                                {"max_model_len", max_context_tokens}}})}};
-  return Text(body);
+  return Text({{"object", "list"},
+               {"data", Json::array({ModelEntry(model, created, max_context_tokens)})}});
 }
 
 }  // namespace sojourn::serve

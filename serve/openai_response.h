@@ -56,6 +56,7 @@ class AnswerWriter {
   int64_t completion_tokens_ = 0, cached_tokens_ = 0;
 };
 
+std::string ModelBody(const std::string& model, int64_t created, int64_t max_context_tokens);
 std::string ModelsBody(const std::string& model, int64_t created, int64_t max_context_tokens);
 
 }  // namespace sojourn::serve

@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
@@ -20,12 +21,14 @@ constexpr char kJson[] = "application/json";
 constexpr absl::Duration kSlice = absl::Milliseconds(100);  // how soon a client's leaving is seen
 constexpr int kClientClosedRequest = 499;                   // as others log it; nobody reads it
 
+constexpr std::string_view kModels = "/v1/models";
+
 struct Endpoint {
-  const char* path;
+  std::string_view path;
   const char* method;
 };
 constexpr Endpoint kEndpoints[] = {{"/health", "GET"},
-                                   {"/v1/models", "GET"},
+                                   {kModels, "GET"},
                                    {"/v1/chat/completions", "POST"},
                                    {"/v1/completions", "POST"}};
 
@@ -117,6 +120,7 @@ class Server : public OpenAiServer {
 
  private:
   void Route();
+  std::string ModelPath() const { return absl::StrCat(kModels, "/", model_.name); }
   // Requests to other paths, or with other methods.
   absl::Status CheckEndpoint(const httplib::Request& request, int& http_status) const;
   void Post(bool chat, const httplib::Request& request, httplib::Response& response,
@@ -160,14 +164,19 @@ void Server::Error(const absl::Status& status, httplib::Response& response) {
 absl::Status Server::CheckEndpoint(const httplib::Request& request, int& http_status) const {
   std::vector<std::string> paths;
   for (const Endpoint& endpoint : kEndpoints) {
-    paths.push_back(endpoint.path);
-    if (request.path != endpoint.path) continue;
+    paths.emplace_back(endpoint.path);
+    const bool one_model = endpoint.path == kModels && request.path == ModelPath();
+    if (request.path != endpoint.path && !one_model) continue;
     if (request.method == endpoint.method) return absl::OkStatus();
     http_status = 405;
     return absl::InvalidArgumentError(
         absl::StrCat(request.path, " takes ", endpoint.method, ", not ", request.method));
   }
   http_status = 404;
+  if (absl::StartsWith(request.path, absl::StrCat(kModels, "/"))) {
+    return WithCode(absl::NotFoundError(absl::StrCat("no such model; this is \"", model_.name, "\"")),
+                    "model_not_found");
+  }
   return absl::NotFoundError(
       absl::StrCat("no such path: ", request.path, Suggest(request.path, paths)));
 }
@@ -187,8 +196,9 @@ void Server::Route() {
     if (stopping_) return Error(absl::UnavailableError("the server is stopping"), response);
     response.set_content(R"({"status":"ok"})", kJson);
   });
-  http_.Get("/v1/models", [this](const Request&, Response& response) {
-    response.set_content(ModelsBody(model_.name, started_, model_.max_context_tokens), kJson);
+  http_.Get("/v1/models(/.*)?", [this](const Request& request, Response& response) {
+    const auto body = request.path == kModels ? ModelsBody : ModelBody;
+    response.set_content(body(model_.name, started_, model_.max_context_tokens), kJson);
   });
   for (const bool chat : {true, false}) {
     http_.Post(

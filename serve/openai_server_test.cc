@@ -117,6 +117,11 @@ TEST_F(OpenAiServerTest, SaysThatItLivesAndWhatItServes) {
   EXPECT_EQ(Client().Get("/health")->status, 200);
   const auto models = Client().Get("/v1/models");
   EXPECT_EQ(json::parse(models->body)["data"][0]["id"], "echo");
+  const auto model = Client().Get("/v1/models/echo");
+  EXPECT_EQ(json::parse(model->body), json::parse(models->body)["data"][0]);
+  const auto none = Client().Get("/v1/models/other");
+  EXPECT_EQ(none->status, 404);
+  EXPECT_EQ(json::parse(none->body)["error"]["code"], "model_not_found");
 }
 
 TEST_F(OpenAiServerTest, AnswersChatsAndCompletions) {
