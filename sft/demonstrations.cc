@@ -77,9 +77,10 @@ absl::StatusOr<Demonstration> Demonstrator::Play(uint64_t n) {
     auto advice = goal_blind ? source.instance->GoalBlind() : source.instance->Expert();
     if (absl::IsNotFound(advice.status())) break;   // this player knows no way on
     if (!advice.ok()) return advice.status();
-    const bool noise = !goal_blind && random.Uniform() < config.noise();
+    std::vector<std::string> actions;
+    if (!goal_blind && random.Uniform() < config.noise()) actions = source.instance->ValidActions();
+    const bool noise = !actions.empty();
     if (noise) {
-      const std::vector<std::string> actions = source.instance->ValidActions();
       advice->action = actions[random.Below(actions.size())];
       advice->thought = "try something";
     }

@@ -168,7 +168,12 @@ int main(int argc, char** argv) {
   app.add_option("--threads", threads, "of arithmetic; the weights are reproducible for the same number")->check(CLI::Range(1, 256));
   CLI11_PARSE(app, argc, argv);
   at::set_num_threads(threads);
-  const absl::Status status = sojourn::sft::Run(config, out);
-  if (!status.ok()) std::fprintf(stderr, "sojourn sft: %s\n", std::string(status.message()).c_str());
-  return status.ok() ? 0 : 1;
+  try {
+    const absl::Status status = sojourn::sft::Run(config, out);
+    if (status.ok()) return 0;
+    std::fprintf(stderr, "sojourn sft: %s\n", std::string(status.message()).c_str());
+  } catch (const std::exception& fault) {  // LibTorch's: out of memory, say
+    std::fprintf(stderr, "sojourn sft: %s\n", fault.what());
+  }
+  return 1;
 }
