@@ -12,18 +12,19 @@ namespace sojourn::policy {
 namespace {
 
 // Oniguruma's word characters: PCRE2's lack marks and connectors, and have numbers that it has not.
-// It goes by ISO 8859-1 below U+100, where superscripts and fractions count.
 constexpr char kWordSet[] =
-    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189})";
+    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24B6}-\x{24E9}\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189})";
 
-// What stands for \w, \W, \b or \B outside of a set.
+// What stands for \w, \W, \b or \B outside of a set. There Oniguruma goes by ISO 8859-1 below
+// U+100, which has superscripts and fractions too.
 std::string WordEscape(char letter) {
-  const std::string word = absl::StrCat("[", kWordSet, "]");
+  const std::string set = absl::StrCat(kWordSet, R"(\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})");
+  const std::string word = absl::StrCat("[", set, "]");
   switch (letter) {
     case 'w':
       return word;
     case 'W':
-      return absl::StrCat("[^", kWordSet, "]");
+      return absl::StrCat("[^", set, "]");
     case 'b':
       return absl::StrCat("(?:(?<=", word, ")(?!", word, ")|(?<!", word, ")(?=", word, "))");
     default:
