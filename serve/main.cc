@@ -92,13 +92,19 @@ int main(int argc, char** argv) {
   app.add_option("--threads", flags.threads, "for the model")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
-  const std::map<std::string, policy::WeightFormat> formats = {
-      {"fp32", policy::WeightFormat::kFloat32},
-      {"bf16", policy::WeightFormat::kBfloat16},
-      {"int8", policy::WeightFormat::kInt8}};
-  app.add_option("--weights", flags.weights,
-                 "fp32, bf16 or int8: what the engine keeps and multiplies with; default: fp32")
-      ->transform(CLI::CheckedTransformer(formats).description(""));
+  app.add_option_function<std::string>(
+         "--weights",
+         [&](const std::string& name) {
+           flags.weights = name == "int8"       ? policy::WeightFormat::kInt8
+                           : name == "bfloat16" ? policy::WeightFormat::kBfloat16
+                                                : policy::WeightFormat::kFloat32;
+         },
+         "float32, bfloat16 or int8: what the engine keeps and multiplies with")
+      ->default_str("float32")
+      ->check([](const std::string& name) -> std::string {
+        if (name == "float32" || name == "bfloat16" || name == "int8") return "";
+        return "\"" + name + "\"; expected float32, bfloat16 or int8";
+      });
   app.add_option("--slots", flags.server.slots, "answers decoded at once")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
