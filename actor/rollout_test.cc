@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "actor/fake_job.h"
 #include "envs/react.h"
@@ -360,15 +362,20 @@ TEST_F(RolloutTest, GroupsOfAPolicyThatIsGoneAreGivenBack) {
 using envs::remote::WildServer;
 
 // AgentGym's TextCraft, nearly: an episode ends with its third step. `fails` counts down, one for
-// every step that is not answered.
+// every step that is not answered. Where nothing can be created, the answers wait (5 s at the most)
+// until the rollout has been seen waiting: first for them, then because of their errors.
 class RemoteRolloutTest : public RolloutTest {
  protected:
   RemoteRolloutTest()
       : server_([this](const std::string& request) -> std::string {
           if (absl::StrContains(request, "/close")) return WildServer::Http("true");
+          if (!creates_ && absl::StrContains(request, "/create")) {
+            (++refused_ <= 4 ? seen_waiting_ : seen_failing_)
+                .WaitForNotificationWithTimeout(absl::Seconds(5));
+            return WildServer::Http("no", "500 Internal Server Error");
+          }
           std::lock_guard lock(mutex_);
           if (absl::StrContains(request, "/create")) {
-            if (!creates_) return WildServer::Http("no", "500 Internal Server Error");
             steps_.push_back(0);
             return WildServer::Http(absl::StrCat("{\"id\":", steps_.size() - 1, "}"));
           }
@@ -411,7 +418,11 @@ class RemoteRolloutTest : public RolloutTest {
     for (const absl::Time end = absl::Now() + absl::Seconds(30);
          trajectories_.size() < 8 && failures_.empty() && absl::Now() < end;) {
       PlayAll();
-      waits_.insert(rollout_->WaitingForEnvironment().first);
+      const std::string wait = rollout_->WaitingForEnvironment().first;
+      waits_.insert(wait);
+      const auto see = [](absl::Notification& seen) { if (!seen.HasBeenNotified()) seen.Notify(); };
+      if (absl::EndsWith(wait, " to answer")) see(seen_waiting_);
+      if (absl::StrContains(wait, "failures in a row")) see(seen_failing_);
     }
     EXPECT_EQ(rollout_->WaitingForEnvironment().first, "");
     EXPECT_THAT(trajectories_, SizeIs(8));
@@ -423,8 +434,10 @@ class RemoteRolloutTest : public RolloutTest {
   std::mutex mutex_;
   std::vector<int> steps_;
   int fails_ = 0;
-  bool creates_ = true;
+  std::atomic<bool> creates_ = true;
+  std::atomic<int> refused_ = 0;
   std::set<std::string> waits_;  // who was waited for
+  absl::Notification seen_waiting_, seen_failing_;
   WildServer server_;
 };
 
