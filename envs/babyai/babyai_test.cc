@@ -36,6 +36,14 @@ TEST(BabyAI, FirstIndicesAreAgentGymsOwn) {
   }
 }
 
+// In the agent's room of SynthS5R2 with this seed the one free place has an object on each side: MiniGrid
+// tries for ever to place the agent there.
+TEST(BabyAI, ALevelWithoutAPlaceForTheAgentIsDrawnAnew) {
+  babyai::AgentGymBabyAI game;
+  game.Start(35, 1741);
+  EXPECT_THAT(game.text(), HasSubstr("In front of you"));
+}
+
 // All that a level holds, for the seed that a task was made from.
 std::string LevelOf(Instance& instance, const TaskId& task) {
   // What the agent sees in all four directions tells the tried seeds apart.

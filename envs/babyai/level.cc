@@ -10,6 +10,7 @@ namespace {
 constexpr int kPlaceTries = 1000;
 constexpr int kConnectTries = 5000;
 constexpr int kDescribeTries = 100;
+constexpr int kFacingTries = 10000;  // MiniGrid has no such bound: it never returns where there is no such place
 constexpr std::array<Kind, 3> kMovable = {Kind::kKey, Kind::kBall, Kind::kBox};
 constexpr Cell kWall = {.kind = Kind::kWall, .color = Color::kGrey};
 
@@ -235,13 +236,14 @@ void Level::PlaceAgent(std::optional<int> i, std::optional<int> j) {
   if (!i.has_value()) i = static_cast<int>(RandInt(0, columns()));
   if (!j.has_value()) j = static_cast<int>(RandInt(0, rows()));
   const Room& r = room(*i, *j);
-  for (;;) {   // not right in front of an object
+  for (int tries = 0; tries <= kFacingTries; ++tries) {   // not right in front of an object
     agent_ = {-1, -1};
     agent_ = PlaceObject(0, r.top, r.size, /*away_from_agent=*/false);
     direction_ = static_cast<int>(RandInt(0, 4));
     const Kind ahead = at(front().x, front().y).kind;
     if (ahead == Kind::kEmpty || ahead == Kind::kWall) return;
   }
+  TimeOut("the agent's room has no place that is not right in front of an object");
 }
 
 void Level::ConnectAll(const std::vector<Color>& colors) {
