@@ -193,15 +193,16 @@ int64_t KvHeadBytes(int64_t head_dim) {
 }
 
 // x[dim] turned by a position's angles, times `scale`.
-SOJOURN_INLINE void Turn(const AttentionShape& shape, int64_t position, const float* x, float scale,
+template <typename T>
+SOJOURN_INLINE void Turn(const AttentionShape& shape, int64_t position, const T* x, float scale,
                          float* turned) {
   const int64_t half = shape.head_dim / 2;
   const float* const cos = shape.cos + position * half;
   const float* const sin = shape.sin + position * half;
   for (int64_t i = 0; i < half; ++i) {
-    const float c = cos[i] * scale, s = sin[i] * scale;
-    turned[i] = x[i] * c - x[half + i] * s;
-    turned[half + i] = x[half + i] * c + x[i] * s;
+    const float c = cos[i] * scale, s = sin[i] * scale, a = Get(x + i), b = Get(x + half + i);
+    turned[i] = a * c - b * s;
+    turned[half + i] = b * c + a * s;
   }
 }
 
@@ -223,14 +224,18 @@ int64_t AttendScratch(int64_t head_dim, int64_t max_positions) {
                                  Cache::InputBytes(head_dim) + Cache::InputBytes(length));
 }
 
-template <typename Cache>
-void Attend(const AttentionShape& shape, int64_t kv_head, int64_t position, int64_t tokens,
-            const float* qkv, int64_t ldq, const std::byte* const* blocks, float* out, int64_t ldo,
-            std::byte* scratch) {
+// The queries of one KV head of `tokens` tokens from `position` on. block(p) is what this head has in
+// the cache's p-th block; where `another` head's lies behind it, that is asked for. finish(token,
+// head, top, total) gets the largest score and the sum of 2^(score - top).
+template <typename Cache, typename T, typename Block, typename Finish>
+SOJOURN_INLINE void AttendFrom(const AttentionShape& shape, int64_t kv_head, int64_t position,
+                               int64_t tokens, const T* qkv, int64_t ldq, const Block& block,
+                               bool another, T* out, int64_t ldo, std::byte* scratch,
+                               const Finish& finish) {
   const int64_t dim = shape.head_dim, wide = RoundUp(dim, kPanel);
   const int64_t per_kv = shape.heads / shape.kv_heads;  // rows are (token, head) pairs in order
-  const int64_t offset = kv_head * KvHeadBytes<Cache>(dim), key_bytes = Cache::KeyBytes(dim);
-  const int64_t value_bytes = Cache::ValueBytes(dim), all = tokens * per_kv;
+  const int64_t key_bytes = Cache::KeyBytes(dim), value_bytes = Cache::ValueBytes(dim);
+  const int64_t all = tokens * per_kv;
   const int64_t most = RoundUp(position + tokens, kPanel);
   const float scale = 1.44269504f / __builtin_sqrtf(static_cast<float>(dim));  // to powers of two
   float* const scores = reinterpret_cast<float*>(scratch);
@@ -241,11 +246,10 @@ void Attend(const AttentionShape& shape, int64_t kv_head, int64_t position, int6
   // in while scores are computed, and the next one's keys thereafter.
   const auto prefetch = [&](int64_t p, int64_t from, int64_t bytes) SOJOURN_LAMBDA {
     if (p >= most / kPanel) return;
-    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(blocks[p] + offset + from + i);
+    for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(block(p) + from + i);
   };
-  const bool another = kv_head + 1 < shape.kv_heads;
   const auto prefetch_next = [&](int64_t p) SOJOURN_LAMBDA {
-    const std::byte* const next = blocks[p] + offset + key_bytes + value_bytes;
+    const std::byte* const next = block(p) + key_bytes + value_bytes;
     for (int64_t i = 0; i < key_bytes; i += 64) __builtin_prefetch(next + i, 0, 2);
   };
   for (int64_t first = 0; first < all; first += Cache::kRowsTogether) {
@@ -263,7 +267,7 @@ void Attend(const AttentionShape& shape, int64_t kv_head, int64_t position, int6
           rows, dim, panels, queries,
           [&](int64_t p) SOJOURN_LAMBDA {
             if (first == 0) prefetch(p + 1, 0, key_bytes), prefetch(p, key_bytes, value_bytes);
-            return blocks[p] + offset;
+            return block(p);
           },
           scores, length);
     }
@@ -274,12 +278,13 @@ void Attend(const AttentionShape& shape, int64_t kv_head, int64_t position, int6
       V best = Splat(kLowest);
       for (int64_t j = 0; j < whole; j += kLanes) best = Max(best, Load(line + j));
       best = Max(best, FirstLanes(seen - whole, Load(line + whole % length), Splat(kLowest)));
-      const V top = Splat(MaxLane(best));
+      const float highest = MaxLane(best);
+      const V top = Splat(highest);
       V sum = Zero(), most = Zero();
       const auto weigh = [&](int64_t j, V term) SOJOURN_LAMBDA {
         sum += term;
         if constexpr (Cache::kScaled) {
-          const std::byte* const values = blocks[j / kPanel] + offset + key_bytes;
+          const std::byte* const values = block(j / kPanel) + key_bytes;
           term = term * Load(Cache::ValueScales(dim, values) + j % kPanel);
         }
         most = Max(most, term);
@@ -295,6 +300,7 @@ void Attend(const AttentionShape& shape, int64_t kv_head, int64_t position, int6
       }
       const float total = Sum(sum);
       inverse[r] = 1.0f / total;
+      finish((first + r) / per_kv, kv_head * per_kv + (first + r) % per_kv, highest, total);
       Cache::PrepareWeights(length, line, total < -kLowest ? MaxLane(most) : 0,
                             weights + r * Cache::InputBytes(length));
     }
@@ -303,17 +309,29 @@ void Attend(const AttentionShape& shape, int64_t kv_head, int64_t position, int6
       for (int64_t d = 0; d < wide; d += kPanel) {
         Cache::Weigh(
             rows, panels, weights,
-            [&](int64_t p)
-                SOJOURN_LAMBDA { return blocks[p] + offset + key_bytes + d * Cache::kDepth; },
+            [&](int64_t p) SOJOURN_LAMBDA { return block(p) + key_bytes + d * Cache::kDepth; },
             sums + d, wide);
       }
     }
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t token = (first + r) / per_kv, head = kv_head * per_kv + (first + r) % per_kv;
-      float* const to = out + token * ldo + head * dim;
-      for (int64_t d = 0; d < dim; ++d) to[d] = sums[r * wide + d] * inverse[r];
+      T* const to = out + token * ldo + head * dim;
+      int64_t d = 0;
+      for (; d + kLanes <= dim; d += kLanes) Store(to + d, Load(sums + r * wide + d) * inverse[r]);
+      if (d < dim) StoreSome(to + d, dim - d, Load(sums + r * wide + d) * inverse[r]);
     }
   }
+}
+
+template <typename Cache>
+void Attend(const AttentionShape& shape, int64_t kv_head, int64_t position, int64_t tokens,
+            const float* qkv, int64_t ldq, const std::byte* const* blocks, float* out, int64_t ldo,
+            std::byte* scratch) {
+  const int64_t offset = kv_head * KvHeadBytes<Cache>(shape.head_dim);
+  AttendFrom<Cache>(
+      shape, kv_head, position, tokens, qkv, ldq,
+      [&](int64_t p) SOJOURN_LAMBDA { return blocks[p] + offset; }, kv_head + 1 < shape.kv_heads,
+      out, ldo, scratch, [](int64_t, int64_t, float, float) {});
 }
 
 }  // namespace

@@ -11,21 +11,17 @@
 
 namespace sojourn::policy {
 
-namespace baseline {
-extern const FormatKernels kFloatTable, kQuantizedTables[2];
-}
-namespace avx2 {
-extern const FormatKernels kFloatTable, kQuantizedTables[2];
-}
-namespace avx512 {
-extern const FormatKernels kFloatTable, kQuantizedTables[2];
-}
-namespace avx512_bf16 {
-extern const FormatKernels kQuantizedTables[2];
-}
-namespace amx {
-extern const FormatKernels kQuantizedTables[2];
-}
+#define SOJOURN_TABLES(set)                   \
+  namespace set {                             \
+  extern const FormatKernels kFloatTable, kQuantizedTables[2]; \
+  extern const AttentionKernels<Bf16> kAttention16; \
+  }
+SOJOURN_TABLES(baseline)
+SOJOURN_TABLES(avx2)
+SOJOURN_TABLES(avx512)
+SOJOURN_TABLES(avx512_bf16)  // these two have no fp32
+SOJOURN_TABLES(amx)
+#undef SOJOURN_TABLES
 
 namespace {
 
@@ -45,7 +41,7 @@ bool HasAmx() {
   return has;
 }
 
-uint16_t Bf16(float x) {  // to the nearest, ties to even
+uint16_t ToBf16(float x) {  // to the nearest, ties to even
   uint32_t bits = std::bit_cast<uint32_t>(x);
   if (x != x) return static_cast<uint16_t>(bits >> 16 | 0x40);
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
@@ -57,7 +53,7 @@ void PackBf16(const float* weight, int64_t columns, int64_t k, std::byte* packed
   for (int64_t column = 0; column < columns; ++column) {
     for (int64_t i = 0; i < k; ++i) {
       to[(i / 32 * 2 + column / 16) * 512 + i % 32 / 2 * 32 + column % 16 * 2 + i % 2] =
-          Bf16(weight[column * k + i]);
+          ToBf16(weight[column * k + i]);
     }
   }
 }
@@ -104,6 +100,22 @@ const FormatKernels& CpuKernels(WeightFormat format) {
     if (const FormatKernels* kernels = KernelsFor(format, set); kernels != nullptr) return *kernels;
   }
   return *KernelsFor(format, "baseline");
+}
+
+const AttentionKernels<Bf16>* Attention16For(const char* instruction_set) {
+  const FormatKernels* const table = KernelsFor(WeightFormat::kBfloat16, instruction_set);
+  if (table == nullptr) return nullptr;
+  if (table == &amx::kQuantizedTables[0]) return &amx::kAttention16;
+  if (table == &avx512_bf16::kQuantizedTables[0]) return &avx512_bf16::kAttention16;
+  if (table == &avx512::kQuantizedTables[0]) return &avx512::kAttention16;
+  return table == &avx2::kQuantizedTables[0] ? &avx2::kAttention16 : &baseline::kAttention16;
+}
+
+const AttentionKernels<Bf16>& CpuAttention16() {
+  for (const char* set : {"amx", "avx512_bf16", "avx512", "avx2"}) {
+    if (const auto* kernels = Attention16For(set); kernels != nullptr) return *kernels;
+  }
+  return *Attention16For("baseline");
 }
 
 int64_t PanelBytes(WeightFormat format, int64_t k) {

@@ -53,6 +53,11 @@ struct FormatKernels {
 };
 
 const FormatKernels& CpuKernels(WeightFormat format);  // the best that this processor runs
+
+// Training's attention in bf16: forward as the table of that format attends, to the bit, if keys
+// and values are its own; gradients in bf16 with sums in fp32.
+const AttentionKernels<Bf16>& CpuAttention16();
+const AttentionKernels<Bf16>* Attention16For(const char* instruction_set);  // as KernelsFor
 // By instruction set, for tests: those of KernelsFor, "avx512_bf16" (with VNNI) and "amx"; null
 // when this processor lacks it, or has nothing special for the format.
 const FormatKernels* KernelsFor(WeightFormat format, const char* instruction_set);

@@ -5,6 +5,7 @@
 #include "policy/kernels_attention_impl.h"
 #include "policy/kernels_formats.h"
 #include "policy/kernels_product_impl.h"
+#include "policy/kernels_training_impl.h"
 
 #define SOJOURN_STRING_OF(x) #x
 #define SOJOURN_STRING(x) SOJOURN_STRING_OF(x)
@@ -17,6 +18,9 @@ const FormatKernels kQuantizedTables[2] = {
      Attend<Bf16Cache>, AttendScratch<Bf16Cache>, "bf16, " SOJOURN_STRING(SOJOURN_KERNELS)},
     {InputBytes8, Prepare8, Product8, KvHeadBytes<Int8Cache>, StoreKv<Int8Cache>, Attend<Int8Cache>,
      AttendScratch<Int8Cache>, "int8, " SOJOURN_STRING(SOJOURN_KERNELS)}};
+
+extern const AttentionKernels<Bf16> kAttention16;
+const AttentionKernels<Bf16> kAttention16 = {TrainingScratch, TrainingForward, TrainingBackward};
 
 }  // namespace sojourn::policy::SOJOURN_KERNELS
 

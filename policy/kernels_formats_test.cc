@@ -185,11 +185,11 @@ TEST(FormatKernels, CachedAttentionEqualsAttentionOverTheSequence) {
     }
     const AttentionShape shape{heads, kv_heads, dim, cos.data(), sin.data()};
     const auto qkv = Floats(kTokens * shape.row(), 8);
-    std::vector<float> expected(kTokens * heads * dim), lse(kTokens * heads),
-        scratch(AttentionScratch(kTokens, dim));
+    std::vector<float> expected(kTokens * heads * dim), lse(kTokens * heads);
+    std::vector<std::byte> scratch(CpuKernels().attention.scratch(kTokens, kTokens, dim));
     const AttentionSegment segment{.length = kTokens};
-    CpuKernels().attention(shape, &segment, 1, 0, shape.kv_heads, kTokens, qkv.data(), expected.data(), lse.data(),
-                           scratch.data());
+    CpuKernels().attention.forward(shape, &segment, 1, 0, shape.kv_heads, kTokens, qkv.data(),
+                                   expected.data(), lse.data(), scratch.data());
     for (const WeightFormat format : kFormats) {
       for (const FormatKernels* kernels : All(format)) {
         const auto out = Attend(*kernels, shape, qkv, kTokens, 1);

@@ -109,9 +109,17 @@ SOJOURN_INLINE void LoadQueries(const AttentionShape& shape, const AttentionSegm
   }
 }
 
+// The largest user is the backward pass: six arrays of the sequence, two rows of scores per tile
+// row, and tiles. The head dimension is rounded up where it is the panel's width.
+int64_t AttentionScratch(int64_t positions, int64_t, int64_t head_dim) {
+  const int64_t padded = RoundUp(positions, kPanel), wide = RoundUp(head_dim, kPanel);
+  return (6 * padded * wide + 2 * kTile * padded + 3 * kTile * wide) * sizeof(float);
+}
+
+// lse: log of the softmax's sum.
 void Attention(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
                int64_t kv_begin, int64_t kv_end, int64_t total, const float* qkv, float* out,
-               float* lse, float* scratch) {
+               float* lse, std::byte* scratch) {
   const int64_t dim = shape.head_dim, out_row = shape.heads * dim;
   const int64_t per_kv = shape.heads / shape.kv_heads;
   const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(dim));
@@ -119,7 +127,7 @@ void Attention(const AttentionShape& shape, const AttentionSegment* segments, in
     const AttentionSegment& segment = segments[s];
     const int64_t start = segment.start, length = segment.length;
     const int64_t positions = segment.positions(), padded = RoundUp(positions, kPanel);
-    Scratch memory{scratch};
+    Scratch memory{reinterpret_cast<float*>(scratch)};
     float* gathered = memory.Take(positions * dim);
     float* keys = memory.Take(padded * dim);
     float* values = memory.Take(positions * RoundUp(dim, kPanel));
@@ -179,7 +187,7 @@ void Attention(const AttentionShape& shape, const AttentionSegment* segments, in
 void AttentionBackward(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
                        int64_t kv_begin, int64_t kv_end, int64_t total, const float* qkv,
                        const float* out, const float* lse, const float* dout, float* dqkv,
-                       float* scratch) {
+                       std::byte* scratch) {
   const int64_t dim = shape.head_dim, half = dim / 2, row = shape.row(),
                 out_row = shape.heads * dim;
   const int64_t per_kv = shape.heads / shape.kv_heads;
@@ -188,7 +196,7 @@ void AttentionBackward(const AttentionShape& shape, const AttentionSegment* segm
     const AttentionSegment& segment = segments[s];
     const int64_t start = segment.start, length = segment.length, prefix = segment.prefix_length;
     const int64_t positions = segment.positions(), padded = RoundUp(positions, kPanel);
-    Scratch memory{scratch};
+    Scratch memory{reinterpret_cast<float*>(scratch)};
     float* gathered = memory.Take(positions * dim);
     float* keys = memory.Take(padded * dim);
     float* key_rows = memory.Take(positions * RoundUp(dim, kPanel));

@@ -36,13 +36,6 @@ const Kernels& CpuKernels() {
   return *best;
 }
 
-// The largest user is the backward pass: six arrays of the sequence, two rows of scores per tile
-// row, and tiles. The head dimension is rounded up where it is the panel's width.
-int64_t AttentionScratch(int64_t length, int64_t head_dim) {
-  const int64_t padded = RoundUp(length, kPanel), wide = RoundUp(head_dim, kPanel), tile = 12;
-  return 6 * padded * wide + 2 * tile * padded + 3 * tile * wide;
-}
-
 void PackPanels(const float* weight, int64_t n, int64_t k, float* packed) {
   for (int64_t column = 0; column < RoundUp(n, kPanel); ++column) {
     float* to = packed + column / kPanel * kPanel * k + column % kPanel;

@@ -43,9 +43,6 @@ struct AttentionSegment {
 
 constexpr int64_t ValueWidth(int64_t head_dim) { return RoundUp(head_dim, 8); }
 
-// Scratch for attention over segments of at most `length` positions, in floats.
-int64_t AttentionScratch(int64_t length, int64_t head_dim);
-
 // The upper half of a float.
 struct Bf16 {
   uint16_t bits;
@@ -77,20 +74,26 @@ struct RowKernels {
                          const float* dentropies);
 };
 
+// Causal attention with rotary positions within each segment, for key-value heads kv_begin to
+// kv_end - 1 and the queries that go with them. qkv [total, row()], out [total, heads * head_dim],
+// sums [heads, total]: what the softmax divided by, as the backward pass of the same table wants it.
+// The segments' own rows lie end to end; they may be computed one by one, but in the backward pass
+// those that share a prefix must come together with it, in order. `scratch` is aligned as floats.
+template <typename T>
+struct AttentionKernels {
+  // Bytes for segments of at most `positions` positions, and of at most `rows` rows together.
+  int64_t (*scratch)(int64_t positions, int64_t rows, int64_t head_dim);
+  void (*forward)(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
+                  int64_t kv_begin, int64_t kv_end, int64_t total, const T* qkv, T* out,
+                  float* sums, std::byte* scratch);
+  void (*backward)(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
+                   int64_t kv_begin, int64_t kv_end, int64_t total, const T* qkv, const T* out,
+                   const float* sums, const T* dout, T* dqkv, std::byte* scratch);
+};
+
 struct Kernels : RowKernels<float> {
   RowKernels<Bf16> bf16;
-
-  // Causal attention with rotary positions within each segment, for key-value heads kv_begin to
-  // kv_end - 1 and the queries that go with them. qkv [total, row()], out [total, heads *
-  // head_dim], lse [heads, total]: log of the softmax's sum. Segments may be computed one by one,
-  // but in the backward pass those that share a prefix must come together with it, in order.
-  void (*attention)(const AttentionShape& shape, const AttentionSegment* segments, int64_t count,
-                    int64_t kv_begin, int64_t kv_end, int64_t total, const float* qkv, float* out,
-                    float* lse, float* scratch);
-  void (*attention_backward)(const AttentionShape& shape, const AttentionSegment* segments,
-                             int64_t count, int64_t kv_begin, int64_t kv_end, int64_t total,
-                             const float* qkv, const float* out, const float* lse,
-                             const float* dout, float* dqkv, float* scratch);
+  AttentionKernels<float> attention;  // in bf16: kernels_formats.h
 
   // terms[i] = exp((logits[i] - max) * inverse_temperature), sums[i / 64] of 64 each. Returns max.
   float (*softmax_terms)(int64_t n, const float* logits, float inverse_temperature, float* terms,

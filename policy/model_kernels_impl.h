@@ -232,7 +232,8 @@ constexpr RowKernels<T> kRowTable = {RmsNorm<T>, RmsNormBackward<T>, SwiGlu<T>, 
                                      ScoreBackward<T>};
 
 extern const Kernels kTable;
-const Kernels kTable = {kRowTable<float>, kRowTable<Bf16>, Attention, AttentionBackward, SoftmaxTerms};
+const Kernels kTable = {kRowTable<float>, kRowTable<Bf16>, {AttentionScratch, Attention, AttentionBackward},
+                       SoftmaxTerms};
 
 extern const FormatKernels kFloatTable;
 const FormatKernels kFloatTable = {

@@ -90,11 +90,12 @@ std::vector<float> All(const Kernels& kernels) {
   const auto cos = Floats(40 * 5, 6), sin = Floats(40 * 5, 7);
   const AttentionShape shape{4, 2, 10, cos.data(), sin.data()};
   const auto qkv = Floats(kTotal * shape.row(), 8), dout = Floats(kTotal * 40, 9);
-  std::vector<float> out(kTotal * 40), lse(kTotal * 4), dqkv(qkv.size()),
-      scratch(AttentionScratch(40, 10));
-  kernels.attention(shape, segments, 4, 0, shape.kv_heads, kTotal, qkv.data(), out.data(), lse.data(), scratch.data());
-  kernels.attention_backward(shape, segments, 4, 0, shape.kv_heads, kTotal, qkv.data(), out.data(), lse.data(),
-                             dout.data(), dqkv.data(), scratch.data());
+  std::vector<float> out(kTotal * 40), lse(kTotal * 4), dqkv(qkv.size());
+  std::vector<std::byte> scratch(kernels.attention.scratch(40, kTotal, 10));
+  kernels.attention.forward(shape, segments, 4, 0, shape.kv_heads, kTotal, qkv.data(), out.data(),
+                            lse.data(), scratch.data());
+  kernels.attention.backward(shape, segments, 4, 0, shape.kv_heads, kTotal, qkv.data(), out.data(),
+                             lse.data(), dout.data(), dqkv.data(), scratch.data());
   keep(out), keep(lse), keep(dqkv);
 
   std::vector<float> terms(kColumns), sums(2);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "policy/kernels_formats.h"
 
 namespace sojourn::policy {
 namespace {
@@ -138,15 +139,29 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   static AttentionShape Shape(const AttentionHeads& heads) {
     return {heads.heads, heads.kv_heads, heads.head_dim, In(heads.cos), In(heads.sin)};
   }
+  // use(attention kernels, T()) of a tensor's type.
+  template <typename Use>
+  static void WithKernels(const Tensor& x, const Use& use) {
+    if (x.scalar_type() == torch::kFloat) {
+      use(CpuKernels().attention, float());
+    } else {
+      use(CpuAttention16(), Bf16());
+    }
+  }
   // work(segments, count, kv head, scratch) for all parts, on all threads.
-  template <typename Work>
+  template <typename T, typename Work>
   static void EachPartOf(const std::vector<AttentionSegment>& segments, const AttentionHeads& heads,
-                         const Work& work) {
-    int64_t longest = 0;
-    for (const AttentionSegment& s : segments) longest = std::max(longest, s.positions());
+                         const AttentionKernels<T>& kernels, const Work& work) {
     const std::vector<AttentionPart> parts = AttentionParts(segments, heads.kv_heads);
+    int64_t longest = 0, most_rows = 0;
+    for (const AttentionSegment& s : segments) longest = std::max(longest, s.positions());
+    for (const AttentionPart& part : parts) {
+      const AttentionSegment& last = segments[part.first + part.count - 1];
+      most_rows = std::max(most_rows, last.start + last.length - segments[part.first].start);
+    }
+    const int64_t bytes = kernels.scratch(longest, most_rows, heads.head_dim);
     at::parallel_for(0, parts.size(), 1, [&](int64_t begin, int64_t end) {
-      const std::unique_ptr<float[]> scratch(new float[AttentionScratch(longest, heads.head_dim)]);
+      const std::unique_ptr<std::byte[]> scratch(new std::byte[bytes]);
       for (int64_t p = begin; p < end; ++p) {
         work(segments.data() + parts[p].first, parts[p].count, parts[p].kv_head, scratch.get());
       }
@@ -155,15 +170,19 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& qkv,
                         const std::vector<AttentionSegment>& segments,
                         const AttentionHeads& heads) {
-    const Tensor in = qkv.contiguous(), wide = in.to(torch::kFloat);
+    const Tensor in = qkv.contiguous();
     const int64_t total = in.size(0);
-    Tensor out = torch::empty({total, heads.heads * heads.head_dim}, wide.options());
-    Tensor lse = torch::empty({heads.heads, total}, wide.options());
-    EachPartOf(segments, heads, [&](const AttentionSegment* some, int64_t count, int64_t kv, float* scratch) {
-      CpuKernels().attention(Shape(heads), some, count, kv, kv + 1, total, In(wide), Out(out), Out(lse), scratch);
+    Tensor out = torch::empty({total, heads.heads * heads.head_dim}, in.options());
+    Tensor sums = torch::empty({heads.heads, total}, in.options().dtype(torch::kFloat));
+    WithKernels(in, [&](const auto& kernels, auto type) {
+      using T = decltype(type);
+      EachPartOf(segments, heads, kernels,
+                 [&](const AttentionSegment* some, int64_t count, int64_t kv, std::byte* scratch) {
+                   kernels.forward(Shape(heads), some, count, kv, kv + 1, total, Read<T>(in),
+                                   Write<T>(out), Out(sums), scratch);
+                 });
     });
-    out = out.to(in.scalar_type());
-    context->save_for_backward({in, out, lse, heads.cos, heads.sin});
+    context->save_for_backward({in, out, sums, heads.cos, heads.sin});
     std::vector<int64_t> places;
     for (const AttentionSegment& s : segments) {
       places.insert(places.end(), {s.start, s.length, s.prefix_start, s.prefix_length});
@@ -181,14 +200,17 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     }
     const auto sizes = context->saved_data["heads"].toIntVector();
     const AttentionHeads heads{sizes[0], sizes[1], sizes[2], saved[3], saved[4]};
-    const Tensor qkv = saved[0].to(torch::kFloat), out = saved[1].to(torch::kFloat),
-                 dout = gradients[0].to(torch::kFloat).contiguous();
+    const Tensor &qkv = saved[0], &out = saved[1], dout = gradients[0].contiguous();
     Tensor dqkv = torch::empty_like(qkv);
-    EachPartOf(segments, heads, [&](const AttentionSegment* some, int64_t count, int64_t kv, float* scratch) {
-      CpuKernels().attention_backward(Shape(heads), some, count, kv, kv + 1, qkv.size(0), In(qkv), In(out),
-                                      In(saved[2]), In(dout), Out(dqkv), scratch);
+    WithKernels(qkv, [&](const auto& kernels, auto type) {
+      using T = decltype(type);
+      EachPartOf(segments, heads, kernels,
+                 [&](const AttentionSegment* some, int64_t count, int64_t kv, std::byte* scratch) {
+                   kernels.backward(Shape(heads), some, count, kv, kv + 1, qkv.size(0), Read<T>(qkv),
+                                    Read<T>(out), In(saved[2]), Read<T>(dout), Write<T>(dqkv), scratch);
+                 });
     });
-    return {dqkv.to(saved[0].scalar_type()), Tensor(), Tensor()};
+    return {dqkv, Tensor(), Tensor()};
   }
 };
 
