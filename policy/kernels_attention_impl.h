@@ -151,9 +151,15 @@ struct Int8Cache {
     const float top = Largest(x, n), inverse = top > kTiny ? 127 / top : 0;
     for (int64_t i = 0; i < n; i += kLanes) {
       const V values = i + kLanes <= n ? Load(x + i) : LoadSome(x + i, n - i, 0);
-      float rounded[kLanes];
-      Store(rounded, inverse > 0 ? values * inverse + kMagic - kMagic : Zero());
-      for (int64_t j = 0; j < kLanes; ++j) codes[i + j] = static_cast<int8_t>(rounded[j]);
+      const V rounded = inverse > 0 ? values * inverse + kMagic : Splat(kMagic);
+#if defined(__AVX512F__)  // the number is in the lowest byte
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(codes + i),
+                       _mm512_cvtepi32_epi8((__m512i)rounded.part[0]));
+#else
+      float numbers[kLanes];
+      Store(numbers, rounded - kMagic);
+      for (int64_t j = 0; j < kLanes; ++j) codes[i + j] = static_cast<int8_t>(numbers[j]);
+#endif
     }
     return top * (1.0f / 127);
   }
@@ -275,33 +281,43 @@ SOJOURN_INLINE void AttendFrom(const AttentionShape& shape, int64_t kv_head, int
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t seen = position + (first + r) / per_kv + 1, whole = seen / kLanes * kLanes;
       float* const line = scores + r * length;
-      V best = Splat(kLowest);
-      for (int64_t j = 0; j < whole; j += kLanes) best = Max(best, Load(line + j));
-      best = Max(best, FirstLanes(seen - whole, Load(line + whole % length), Splat(kLowest)));
+      V best = Splat(kLowest), other = best;
+      int64_t i = 0;
+      for (; i + 4 * kLanes <= whole; i += 4 * kLanes) {
+        best = Max(best, Max(Load(line + i), Load(line + i + kLanes)));
+        other = Max(other, Max(Load(line + i + 2 * kLanes), Load(line + i + 3 * kLanes)));
+      }
+      for (; i < whole; i += kLanes) best = Max(best, Load(line + i));
+      best = Max(Max(best, other),
+                 FirstLanes(seen - whole, Load(line + whole % length), Splat(kLowest)));
       const float highest = MaxLane(best);
       const V top = Splat(highest);
-      V sum = Zero(), most = Zero();
-      const auto weigh = [&](int64_t j, V term) SOJOURN_LAMBDA {
-        sum += term;
-        if constexpr (Cache::kScaled) {
-          const std::byte* const values = block(j / kPanel) + key_bytes;
-          term = term * Load(Cache::ValueScales(dim, values) + j % kPanel);
+      V sum[2] = {Zero(), Zero()}, most[2] = {Zero(), Zero()};
+      const auto weigh = [&](int64_t p, auto term) SOJOURN_LAMBDA {
+        if (another && r == 0 && first == 0) prefetch_next(p);
+        [[maybe_unused]] const std::byte* const values = block(p) + key_bytes;
+#pragma GCC unroll 2
+        for (int64_t half = 0; half < 2; ++half) {
+          float* const at = line + p * kPanel + half * kLanes;
+          V weight = term(p * kPanel + half * kLanes, Exp2(Load(at) - top));
+          sum[half] += weight;
+          if constexpr (Cache::kScaled) {
+            weight = weight * Load(Cache::ValueScales(dim, values) + half * kLanes);
+          }
+          most[half] = Max(most[half], weight);
+          Store(at, weight);
         }
-        most = Max(most, term);
-        Store(line + j, term);
       };
-      for (int64_t j = 0; j < whole; j += kLanes) {
-        if (another && r == 0 && first == 0 && j % kPanel == 0) prefetch_next(j / kPanel);
-        weigh(j, Exp2(Load(line + j) - top));
+      for (int64_t p = 0; p < seen / kPanel; ++p) {
+        weigh(p, [](int64_t, V term) SOJOURN_LAMBDA { return term; });
       }
-      for (int64_t j = whole; j < length; j += kLanes) {
-        const V term = j < seen ? Exp2(Load(line + j) - top) : Zero();
-        weigh(j, FirstLanes(seen - j, term, Zero()));
+      for (int64_t p = seen / kPanel; p < panels; ++p) {
+        weigh(p, [&](int64_t j, V term) SOJOURN_LAMBDA { return FirstLanes(seen - j, term, Zero()); });
       }
-      const float total = Sum(sum);
+      const float total = Sum(sum[0] + sum[1]);
       inverse[r] = 1.0f / total;
       finish((first + r) / per_kv, kv_head * per_kv + (first + r) % per_kv, highest, total);
-      Cache::PrepareWeights(length, line, total < -kLowest ? MaxLane(most) : 0,
+      Cache::PrepareWeights(length, line, total < -kLowest ? MaxLane(Max(most[0], most[1])) : 0,
                             weights + r * Cache::InputBytes(length));
     }
     {

@@ -308,6 +308,27 @@ SOJOURN_INLINE void StoreCodes(const V& x, float inverse, Code* high, Code* low)
   _mm_storeu_si128(reinterpret_cast<__m128i*>(high), _mm512_cvtepi32_epi8(upper));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(low), _mm512_cvtepi32_epi8(code));
 }
+// The same for 64 of x.
+SOJOURN_INLINE void StoreCodes64(const float* x, float inverse, Code* high, Code* low) {
+  const auto numbers = [&](int64_t i) SOJOURN_LAMBDA {
+    const V rounded = Load(x + i) * inverse + kMagic;
+    return _mm512_sub_epi32((__m512i)rounded.part[0], (__m512i)Splat(kMagic).part[0]);
+  };
+  // Packing works within quarters of the registers: `order` sets that right.
+  const __m512i first = _mm512_packs_epi32(numbers(0), numbers(16)),
+                second = _mm512_packs_epi32(numbers(32), numbers(48)),
+                order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const auto upper = [](__m512i code) SOJOURN_LAMBDA {
+    return _mm512_srai_epi16(_mm512_add_epi16(code, _mm512_set1_epi16(128)), 8);
+  };
+  const auto lower = [](__m512i code) SOJOURN_LAMBDA {
+    return _mm512_and_si512(code, _mm512_set1_epi16(255));
+  };
+  const __m512i highs = _mm512_packs_epi16(upper(first), upper(second)),
+                lows = _mm512_packus_epi16(lower(first), lower(second));
+  _mm512_storeu_si512(high, _mm512_permutexvar_epi32(order, highs));
+  _mm512_storeu_si512(low, _mm512_permutexvar_epi32(order, lows));
+}
 #else
 using Code = float;
 SOJOURN_INLINE void StoreCodes(const V& x, float inverse, Code* high, Code* low) {
@@ -355,6 +376,9 @@ SOJOURN_INLINE void PrepareRow8(int64_t k, const float* x, float top, Code* to) 
   *const_cast<float*>(ScaleOf(to, k)) = top * (1 / kLargest);
   int64_t i = 0;
   if (inverse > 0) {
+#if defined(__AVX512VNNI__)
+    for (; i + 64 <= whole; i += 64) StoreCodes64(x + i, inverse, to + i, to + line + i);
+#endif
     for (; i < whole; i += kLanes) StoreCodes(Load(x + i), inverse, to + i, to + line + i);
     if (i < k) {
       StoreCodes(LoadSome(x + i, k - i, 0), inverse, to + i, to + line + i);

@@ -171,9 +171,12 @@ SOJOURN_INLINE float Sum(const V& v) {
 SOJOURN_INLINE float MaxLane(const V& v) {
   float lanes[kLanes];
   Store(lanes, v);
-  float best = lanes[0];
-  for (int i = 1; i < kLanes; ++i) best = lanes[i] > best ? lanes[i] : best;
-  return best;
+  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (int64_t i = 0; i < half; ++i) {
+      lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+    }
+  }
+  return lanes[0];
 }
 
 // exp with a relative error of about 1e-7 between -86 and 88; beyond, as at the bound. The usual
