@@ -9,7 +9,7 @@ namespace sojourn::policy {
 namespace {
 
 constexpr int64_t kManyRows = 64;         // of which a block's tokens are stored together
-constexpr int64_t kSpanRows = 64;         // tokens of a sequence that attend in one piece
+constexpr int64_t kSpanRows = 32;         // tokens of a sequence that attend in one piece
 constexpr int64_t kPieceBytes = 1 << 15;  // weights of a product's piece, at least about
 constexpr int64_t kPieces = 8;            // per thread of a large product
 constexpr int64_t kGatedPanels = 4;       // of a piece at most
@@ -214,14 +214,9 @@ void EngineModel::Attend(absl::Span<const Row> rows, int64_t layer) {
   });
 }
 
-void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs) {
-  const int64_t n = rows.size(), hidden = config_.hidden_size, inner = config_.intermediate_size;
-  const int64_t ldx = RoundUp(hidden, kPanel), ld_qkv = RoundUp(shape_.row(), kPanel);
-  const int64_t ld_activated = RoundUp(inner, kGates), heads = shape_.heads * shape_.head_dim;
-  const float epsilon = static_cast<float>(config_.rms_norm_eps);
-
+void EngineModel::FindSpans(absl::Span<const Row> rows) {
   spans_.clear();
-  for (int64_t r = 0; r < n; ++r) {
+  for (int64_t r = 0; r < static_cast<int64_t>(rows.size()); ++r) {
     const bool joins = !spans_.empty() && spans_.back().count < kSpanRows &&
                        rows[spans_.back().first].sequence == rows[r].sequence;
     if (joins) {
@@ -230,6 +225,32 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
       spans_.push_back({r, 1});
     }
   }
+}
+
+absl::Span<const ForwardPass::Row> EngineModel::Choose(absl::Span<const Row> rows,
+                                                       absl::Span<const int32_t> outputs) {
+  const int64_t ldx = RoundUp(config_.hidden_size, kPanel), ld_qkv = RoundUp(shape_.row(), kPanel);
+  chosen_.clear();
+  for (const int32_t row : outputs) {
+    const int64_t to = chosen_.size();
+    if (to < row) {
+      std::copy_n(x_.data() + row * ldx, ldx, x_.data() + to * ldx);
+      std::copy_n(qkv_.data() + row * ld_qkv, ld_qkv, qkv_.data() + to * ld_qkv);
+    }
+    chosen_.push_back(rows[row]);
+  }
+  FindSpans(chosen_);
+  return chosen_;
+}
+
+void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs) {
+  int64_t n = rows.size();
+  const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
+  const int64_t ldx = RoundUp(hidden, kPanel), ld_qkv = RoundUp(shape_.row(), kPanel);
+  const int64_t ld_activated = RoundUp(inner, kGates), heads = shape_.heads * shape_.head_dim;
+  const float epsilon = static_cast<float>(config_.rms_norm_eps);
+
+  FindSpans(rows);
   const auto prepare = [&](int64_t first, int64_t count, int64_t k, const float* x, int64_t ld) {
     products_.prepare(count, k, x, ld, input_.data() + first * products_.input_bytes(k));
   };
@@ -251,6 +272,10 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
     norm(layer.attention_norm);
     Multiply(n, layer.qkv, qkv_.data(), ld_qkv, false);
     Store(rows, l);
+    if (l + 1 == layers_.size()) {  // beyond their keys and values, the other rows are done
+      rows = Choose(rows, outputs);
+      n = rows.size();
+    }
     Attend(rows, l);
     ForRows(n, [&](int64_t first, int64_t count, int) {
       prepare(first, count, heads, attended_.data() + first * heads, heads);
@@ -263,17 +288,10 @@ void EngineModel::Forward(absl::Span<const Row> rows, absl::Span<const int32_t> 
     });
     Multiply(n, layer.down, x_.data(), ldx, true);
   }
-  const int64_t chosen = outputs.size(), ld_logits = RoundUp(config_.vocab_size, kPanel);
-  if (static_cast<int64_t>(logits_.size()) < chosen * ld_logits) logits_.resize(chosen * ld_logits);
-  ForRows(chosen, [&](int64_t first, int64_t count, int thread) {
-    float* const normed = scratch_[thread].rows.data();
-    for (int64_t i = 0; i < count; ++i) {
-      kernels_.rms_norm(1, hidden, epsilon, x_.data() + outputs[first + i] * ldx, ldx,
-                        final_norm_.data(), normed + i * hidden, nullptr);
-    }
-    prepare(first, count, hidden, normed, hidden);
-  });
-  Multiply(chosen, unembedding_, logits_.data(), ld_logits, false);
+  const int64_t ld_logits = RoundUp(config_.vocab_size, kPanel);
+  if (static_cast<int64_t>(logits_.size()) < n * ld_logits) logits_.resize(n * ld_logits);
+  norm(final_norm_);
+  Multiply(n, unembedding_, logits_.data(), ld_logits, false);
 }
 
 }  // namespace sojourn::policy

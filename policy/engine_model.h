@@ -63,6 +63,9 @@ class EngineModel : public ForwardPass, private KvMemory {
   // Norms the heads, and writes keys and values to the cache.
   void Store(absl::Span<const Row> rows, int64_t layer);
   void Attend(absl::Span<const Row> rows, int64_t layer);
+  void FindSpans(absl::Span<const Row> rows);
+  // Leaves the chosen ones of the rows, of x_ and of qkv_.
+  absl::Span<const Row> Choose(absl::Span<const Row> rows, absl::Span<const int32_t> outputs);
 
   int64_t Grow() override;
   void Copy(int32_t from, int32_t to) override;
@@ -90,6 +93,7 @@ class EngineModel : public ForwardPass, private KvMemory {
   std::vector<float> x_, qkv_, attended_, activated_, logits_;
   Bytes input_;
   std::vector<Span> spans_;
+  std::vector<Row> chosen_;
   struct Scratch {
     std::vector<float> rows;     // a few rows of activations
     std::vector<float> gate_up;  // a few panels of all rows

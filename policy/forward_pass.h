@@ -25,7 +25,7 @@ class ForwardPass {
     const KvSequence* sequence;  // has room reserved
   };
   // Writes the rows' keys and values to the cache, and computes the logits of rows[outputs[i]] for
-  // every i. Rows of one sequence lie together, in order.
+  // every i; `outputs` ascends. Rows of one sequence lie together, in order.
   virtual void Forward(absl::Span<const Row> rows, absl::Span<const int32_t> outputs) = 0;
   // [vocab_size], until the next call that is not const.
   virtual absl::Span<const float> logits(int64_t output) const = 0;
