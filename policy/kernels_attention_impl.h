@@ -148,7 +148,7 @@ struct Int8Cache {
  private:
   // codes[RoundUp(n, 16)], zeros behind; returns the scale.
   static SOJOURN_INLINE float Encode(int64_t n, const float* x, int8_t* codes) {
-    const float top = Largest(x, n), inverse = top > kTiny ? 127 / top : 0;
+    const float top = LargestSize(x, n), inverse = top > kTiny ? 127 / top : 0;
     for (int64_t i = 0; i < n; i += kLanes) {
       const V values = i + kLanes <= n ? Load(x + i) : LoadSome(x + i, n - i, 0);
       const V rounded = inverse > 0 ? values * inverse + kMagic : Splat(kMagic);
@@ -279,18 +279,9 @@ SOJOURN_INLINE void AttendFrom(const AttentionShape& shape, int64_t kv_head, int
     }
     float inverse[Cache::kRowsTogether];
     for (int64_t r = 0; r < rows; ++r) {
-      const int64_t seen = position + (first + r) / per_kv + 1, whole = seen / kLanes * kLanes;
+      const int64_t seen = position + (first + r) / per_kv + 1;
       float* const line = scores + r * length;
-      V best = Splat(kLowest), other = best;
-      int64_t i = 0;
-      for (; i + 4 * kLanes <= whole; i += 4 * kLanes) {
-        best = Max(best, Max(Load(line + i), Load(line + i + kLanes)));
-        other = Max(other, Max(Load(line + i + 2 * kLanes), Load(line + i + 3 * kLanes)));
-      }
-      for (; i < whole; i += kLanes) best = Max(best, Load(line + i));
-      best = Max(Max(best, other),
-                 FirstLanes(seen - whole, Load(line + whole % length), Splat(kLowest)));
-      const float highest = MaxLane(best);
+      const float highest = Largest(line, seen);
       const V top = Splat(highest);
       V sum[2] = {Zero(), Zero()}, most[2] = {Zero(), Zero()};
       const auto weigh = [&](int64_t p, auto term) SOJOURN_LAMBDA {

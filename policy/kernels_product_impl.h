@@ -349,7 +349,7 @@ SOJOURN_INLINE const float* ScaleOf(const Code* row, int64_t k) {
 int64_t InputBytes8(int64_t k) { return 2 * LineCodes(k) * sizeof(Code); }
 
 // The largest of |x[n]|, or NaN if one is not finite.
-SOJOURN_INLINE float Largest(const float* x, int64_t n) {
+SOJOURN_INLINE float LargestSize(const float* x, int64_t n) {
   V::Int most[V::kParts] = {};  // as whole numbers, floats without their sign keep their order
   const auto take = [&](const V& values) SOJOURN_LAMBDA {
 #pragma GCC unroll 4
@@ -391,7 +391,7 @@ SOJOURN_INLINE void PrepareRow8(int64_t k, const float* x, float top, Code* to) 
 void Prepare8(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* input) {
   Code* to = reinterpret_cast<Code*>(input);
   for (int64_t row = 0; row < rows; ++row, x += ldx, to += 2 * LineCodes(k)) {
-    PrepareRow8(k, x, Largest(x, k), to);
+    PrepareRow8(k, x, LargestSize(x, k), to);
   }
 }
 

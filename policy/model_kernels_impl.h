@@ -131,14 +131,10 @@ void SwiGluBackward(int64_t rows, int64_t width, const T* gate_up, const T* dy, 
 
 float SoftmaxTerms(int64_t n, const float* logits, float inverse_temperature, float* terms,
                    float* sums) {
-  V best = Splat(kLowest);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) best = Max(best, Load(logits + i));
-  if (i < n) best = Max(best, LoadSome(logits + i, n - i, kLowest));
-  const float top = MaxLane(best);
+  const float top = Largest(logits, n);
   for (int64_t b = 0; b < n; b += 64) {
     V sum = Zero();
-    for (i = b; i < b + 64 && i < n; i += kLanes) {
+    for (int64_t i = b; i < b + 64 && i < n; i += kLanes) {
       if (i + kLanes <= n) {
         const V term = Exp((Load(logits + i) - top) * inverse_temperature);
         Store(terms + i, term);
@@ -161,13 +157,10 @@ struct RowSums {
 
 template <typename T>
 SOJOURN_INLINE RowSums SumRow(int64_t n, const T* line, float inverse_temperature) {
-  V best = Splat(kLowest);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) best = Max(best, Load(line + i));
-  if (i < n) best = Max(best, LoadSome(line + i, n - i, kLowest));
-  const float top = MaxLane(best);
+  const float top = Largest(line, n);
   V sum = Zero(), weighted = Zero();
-  for (i = 0; i + kLanes <= n; i += kLanes) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
     const V z = (Load(line + i) - top) * inverse_temperature, term = Exp(z);
     sum += term;
     weighted += z * term;

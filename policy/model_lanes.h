@@ -179,6 +179,20 @@ SOJOURN_INLINE float MaxLane(const V& v) {
   return lanes[0];
 }
 
+// The largest of x[n], kLowest at least. NaN may be passed over.
+template <typename T>
+SOJOURN_INLINE float Largest(const T* x, int64_t n) {
+  V best = Splat(kLowest), other = best;  // two chains hide the latency
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    best = Max(best, Max(Load(x + i), Load(x + i + kLanes)));
+    other = Max(other, Max(Load(x + i + 2 * kLanes), Load(x + i + 3 * kLanes)));
+  }
+  for (; i + kLanes <= n; i += kLanes) best = Max(best, Load(x + i));
+  if (i < n) best = Max(best, LoadSome(x + i, n - i, kLowest));
+  return MaxLane(Max(best, other));
+}
+
 // exp with a relative error of about 1e-7 between -86 and 88; beyond, as at the bound. The usual
 // reduction exp(x) = 2^n exp(r), |r| <= ln(2) / 2, and the minimax polynomial of Cephes' expf.
 SOJOURN_INLINE V Exp(const V& argument) {
