@@ -95,8 +95,8 @@ void TrainingForward(const AttentionShape& shape, const AttentionSegment* segmen
       return memory.blocks + p * memory.block_bytes;
     };
     for (int64_t kv = kv_begin; kv < kv_end; ++kv) {
-      const int64_t last = (segment.positions() - 1) / kPanel;
-      __builtin_memset(block(last), 0, memory.block_bytes);
+      // What pads elements and tokens is multiplied too, if only by zero.
+      __builtin_memset(block(0), 0, block(RoundUp(segment.positions(), kPanel) / kPanel) - block(0));
       for (int64_t t = 0; t < segment.positions(); ++t) {
         const Bf16* const k = qkv + segment.RowOf(t) * row + (shape.heads + kv) * dim;
         float key[kMaxHeadDim], value[kMaxHeadDim];

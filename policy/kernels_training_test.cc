@@ -77,7 +77,8 @@ Results<T> Compute(const AttentionKernels<T>& kernels, const AttentionShape& sha
   const auto qkv = Values<T>(kTotal * shape.row(), 8), dout = Values<T>(kTotal * width, 9);
   Results<T> results{std::vector<T>(kTotal * width), std::vector<T>(kTotal * shape.row())};
   std::vector<float> sums(shape.heads * kTotal);
-  std::vector<std::byte> scratch(kernels.scratch(kPositions, kTotal, shape.head_dim));
+  // What it holds from elsewhere must not show: all bits set is NaN.
+  std::vector<std::byte> scratch(kernels.scratch(kPositions, kTotal, shape.head_dim), std::byte{0xff});
   kernels.forward(shape, segments.data(), segments.size(), 0, shape.kv_heads, kTotal, qkv.data(),
                   results.out.data(), sums.data(), scratch.data());
   kernels.backward(shape, segments.data(), segments.size(), 0, shape.kv_heads, kTotal, qkv.data(),
