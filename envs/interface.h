@@ -27,14 +27,17 @@ struct Interface {
   // whose verbs are renamed. Empty: the observations tell them anyway.
   std::vector<std::string> commands;
 
-  // Lists in observations: what stands between `begin` and the next `end` (empty: the observation's
-  // end), cut at each `separator`. `last` is what stands before the last element alone ("and ").
+  // Lists in observations: what stands between `begin` and the next `end` (empty: the line's end),
+  // cut at each `separator`. `last` is what stands before the last element alone ("and "). With
+  // several `fields` an element is as many pieces: a name, a title, and a price.
   struct List {
     std::string begin, separator, end;
     std::string last = {};
     bool of_actions = false;  // the valid actions, told without being asked for
+    int fields = 1;
   };
   std::vector<List> lists;
+  bool lists_no_actions = false;  // as it is: the variant without such lists changes nothing
 
   // Sentences of observations, and others that say the same. They begin with text, and have holes:
   // $1 to $9 for any text that does not go past the line or a full stop before a space, #1 to #9

@@ -6,7 +6,8 @@
 
 namespace sojourn::envs::searchqa {
 
-// It names no objects: whatever a question and the passages name is one.
+// Its objects are the kinds of things that questions and passages are about, made up and real ones,
+// and countries. The names of persons, works and places that only some corpora have stay.
 Interface TextInterface();
 
 }  // namespace sojourn::envs::searchqa

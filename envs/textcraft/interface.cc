@@ -42,6 +42,7 @@ Interface TextInterface() {
   for (const std::string& word : WordsOfItems()) interface.objects.push_back({word, {}});
   interface.commands = {"get NUMBER ITEM", "craft NUMBER ITEM using NUMBER ITEM, NUMBER ITEM, ...",
                         "inventory"};
+  interface.lists_no_actions = true;
   interface.lists = {{.begin = "Crafting commands:\n", .separator = "\n", .end = "\n\nGoal: "},
                      {.begin = "Inventory: ", .separator = ") "}};
   interface.sentences = {

@@ -29,7 +29,8 @@ Found FindList(std::string_view text, const Interface::List& list, size_t from) 
   const size_t begin = list.begin.empty() ? kNone : text.find(list.begin, from);
   if (begin == kNone) return found;
   const size_t inside = begin + list.begin.size();
-  const size_t inside_end = list.end.empty() ? text.size() : text.find(list.end, inside);
+  const size_t inside_end = list.end.empty() ? std::min(text.find('\n', inside), text.size())
+                                             : text.find(list.end, inside);
   if (inside_end == kNone) return found;
   return {begin, inside_end + list.end.size(), text.substr(inside, inside_end - inside)};
 }
@@ -40,6 +41,14 @@ std::string Shuffled(std::string_view elements, const Interface::List& list, Ran
   std::vector<std::string> items = list.separator.empty()
                                        ? std::vector<std::string>{std::string(elements)}
                                        : absl::StrSplit(elements, list.separator);
+  if (list.fields > 1) {
+    if (items.size() % list.fields != 0) return std::string(elements);  // holds the separator itself
+    std::vector<std::string> whole;
+    for (auto field = items.begin(); field != items.end(); field += list.fields) {
+      whole.push_back(absl::StrJoin(field, field + list.fields, list.separator));
+    }
+    items = std::move(whole);
+  }
   const bool has_last =
       !list.last.empty() && items.size() > 1 && items.back().starts_with(list.last);
   if (has_last) items.back().erase(0, list.last.size());

@@ -26,6 +26,16 @@ TEST(LayoutTest, ListsGetAnotherOrderAndKeepTheirElements) {
   EXPECT_EQ(ShuffleLists("You see no end", interface, RandomKey(1)), "You see no end");
 }
 
+TEST(LayoutTest, ElementsOfSeveralFieldsStayWhole) {
+  Interface interface;
+  interface.lists = {{.begin = "Next > ", .separator = " | ", .fields = 2}};
+  EXPECT_EQ(ShuffleLists("Next > a | 1 | b | 2\nEnd", interface, RandomKey(1)),
+            "Next > b | 2 | a | 1\nEnd");
+  // A name that holds the separator: where it ends cannot be told.
+  EXPECT_EQ(ShuffleLists("Next > a | a | 1 | b | 2", interface, RandomKey(1)),
+            "Next > a | a | 1 | b | 2");
+}
+
 TEST(LayoutTest, ListsOfActionsAreLeftOutWithTheirLine) {
   Interface interface;
   interface.lists = {{.begin = "Available: [", .separator = ", ", .end = "]", .of_actions = true},

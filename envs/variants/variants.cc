@@ -67,9 +67,10 @@ std::string WhyNot(const Known& known, const Spec& spec) {
       if (interface.lists.empty()) return "marks no lists in its observations";
       break;
     case Kind::kNoActions:
-      if (std::none_of(interface.lists.begin(), interface.lists.end(),
+      if (!interface.lists_no_actions &&
+          std::none_of(interface.lists.begin(), interface.lists.end(),
                        [](const auto& list) { return list.of_actions; })) {
-        return "lists no valid actions in its observations";
+        return "does not say how its observations list the valid actions";
       }
       break;
     case Kind::kParaphrase:
@@ -83,9 +84,6 @@ std::string WhyNot(const Known& known, const Spec& spec) {
       if (interface.objects.empty()) return "names no objects";
       break;
     case Kind::kFormat:
-      if (known.name == std::string_view("line") && spec.write_response == FormatReAct)
-        return "has this action format itself";
-      break;
     case Kind::kChatter:
       break;
   }
@@ -315,6 +313,8 @@ absl::StatusOr<std::unique_ptr<Environment>> VaryWith(
   absl::StatusOr<Choice> choice = Parse(all, shared.spec);
   if (!choice.ok()) return choice.status();
   shared.choice = *std::move(choice);
+  const Format*& chosen = shared.choice.format;
+  if (chosen != nullptr && chosen->write == shared.spec.write_response) chosen = nullptr;  // its own
   if (shared.choice.verbs || shared.choice.objects) {
     shared.reserved.Reserve(shared.spec.interface.verbs);
     shared.reserved.Reserve(shared.spec.interface.objects);

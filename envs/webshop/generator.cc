@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -302,6 +304,38 @@ Product MakeProduct(const Kind& kind, std::string asin, Random random) {
 }
 
 }  // namespace
+
+std::vector<std::string> NamesOfWares() {
+  std::set<std::string> words;
+  const auto add = [&](std::string_view text) {
+    for (const std::string_view word : absl::StrSplit(text, absl::ByAnyChar(" |&,'()"))) {
+      const bool is_word =
+          word.size() > 2 && std::all_of(word.begin() + 1, word.end(), absl::ascii_islower);
+      if (is_word && absl::ascii_isalpha(word[0])) words.insert(Lower(word));
+    }
+  };
+  for (const Kind& kind : kKinds) {
+    add(kind.query);
+    add(kind.noun);
+  }
+  for (const OptionPool& pool : kOptionPools) {
+    if (pool.name != "size" && pool.name != "pack" && pool.name != "model") add(pool.values);
+  }
+  // What instructions and packs say as well.
+  for (const char* word : {"and", "with", "for", "set", "pack", "original"}) words.erase(word);
+  std::vector<std::string> names;
+  for (const std::string& word : words) {
+    const bool is_plural =
+        (word.ends_with("s") && words.contains(word.substr(0, word.size() - 1))) ||
+        (word.ends_with("es") && words.contains(word.substr(0, word.size() - 2)));
+    if (is_plural) continue;
+    names.push_back(word);
+    for (const char* ending : {"s", "es"}) {
+      if (words.contains(word + ending)) absl::StrAppend(&names.back(), "|", word, ending);
+    }
+  }
+  return names;
+}
 
 int DifficultyOf(int constraints) { return std::clamp((constraints + 1) / 2, 1, kDifficulties); }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/random.h"
@@ -25,6 +26,10 @@ int DifficultyOf(int constraints);
 // them among its features, one to three groups of options, and an instruction with the attributes that
 // the title lacks in part, so that a shop that is written to files (data_files.h) has goals.
 std::vector<Product> MakeProducts(uint64_t seed, int count);
+
+// The words, in lower case, that made-up products are called by: their kinds, colors, scents and
+// flavors, a plural after its singular ("dress|dresses").
+std::vector<std::string> NamesOfWares();
 
 // A goal that buying its product with the named options meets in full. Whether it belongs to the train
 // or the test split is decided by its kind of product and its attributes, so no instruction of one split

@@ -1,11 +1,18 @@
 #include "envs/webshop/interface.h"
 
+#include "envs/webshop/generator.h"
+
 namespace sojourn::envs::webshop {
 
 Interface TextInterface() {
   Interface interface;
   interface.verbs = {{"search", {"lookup", "seek", "hunt"}}, {"click", {"press", "tap", "choose"}}};
+  for (const std::string& name : NamesOfWares()) interface.objects.push_back({name, {}});
   interface.commands = {"search[KEYWORDS]", "click[BUTTON]"};
+  interface.lists = {
+      {.begin = "\nAvailable actions: click[", .separator = ", click[", .of_actions = true},
+      {.begin = "\nAvailable actions: search[keywords]", .of_actions = true},
+      {.begin = "Next > [SEP] ", .separator = " [SEP] ", .fields = 3}};
   interface.sentences = {
       {"Instruction: [SEP] ", {"What to buy: [SEP] ", "You are to do this: [SEP] "}},
       {"Page #1 (Total results: #2)",

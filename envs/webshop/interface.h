@@ -6,8 +6,8 @@
 
 namespace sojourn::envs::webshop {
 
-// It names no objects: products and options are a shop's own. The names of buttons stay, since they
-// are clicked.
+// Its objects are what a made-up shop sells, and most others: kinds of products, colors, scents and
+// flavors. The names of buttons stay, since they are clicked.
 Interface TextInterface();
 
 }  // namespace sojourn::envs::webshop

@@ -121,6 +121,7 @@ Interface TextInterface() {
   Interface interface;
   interface.verbs = {{"guess", {"try", "say", "propose"}}};
   interface.commands = {"guess NUMBER"};
+  interface.lists_no_actions = true;
   interface.sentences = {{"I think of a number from #1 to #2.",
                           {"My number lies between #1 and #2.", "Find a number from #1 to #2."}},
                          {"My number is higher.", {"Too low.", "Go up."}},
