@@ -397,10 +397,10 @@ absl::Status Rollout::TakeCall(Call call) {
   const bool instructions = setup_.config().policy().instructions();
   const absl::Status status = member.episode->Started(instructions ? spec.instructions : "",
                                                       instructions ? spec.acceptance : "");
+  // An observation that is too long for the context is this environment's fault, and not the job's:
+  // nothing here promises that it says the same again.
   if (!status.ok()) {
-    Fail(group->assignment, status);
-    Forget(group);
-    return absl::OkStatus();
+    return TryAgain(group, call.member, absl::ResourceExhaustedError(status.message()));
   }
   if (member.episode->done()) {
     const auto held = call.group;

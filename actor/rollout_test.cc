@@ -382,7 +382,9 @@ class RemoteRolloutTest : public RolloutTest {
           const size_t id = std::stoul(request.substr(request.find("{\"id\":") + 6));
           if (absl::StrContains(request, "/reset")) {
             steps_[id] = 0;
-            return WildServer::Http("{\"observation\":\"Goal\",\"done\":false}");
+            const std::string goal(long_goals_ > 0 && long_goals_-- > 0 ? 5000 : 4, 'G');
+            return WildServer::Http(
+                absl::StrCat("{\"observation\":\"", goal, "\",\"done\":false}"));
           }
           if (fails_ > 0) {
             --fails_;
@@ -433,7 +435,7 @@ class RemoteRolloutTest : public RolloutTest {
 
   std::mutex mutex_;
   std::vector<int> steps_;
-  int fails_ = 0;
+  int fails_ = 0, long_goals_ = 0;
   std::atomic<bool> creates_ = true;
   std::atomic<int> refused_ = 0;
   std::set<std::string> waits_;  // who was waited for
@@ -449,6 +451,21 @@ TEST_F(RemoteRolloutTest, AFailureCostsItsEpisodeANewStartAndLeavesNoTrace) {
   EXPECT_EQ(Bytes(), undisturbed);
   EXPECT_THAT(metrics_.Text(), HasSubstr("sojourn_actor_environment_errors_total{environment="
                                          "\"away\",error=\"UNAVAILABLE\"} 3"));
+}
+
+TEST_F(RemoteRolloutTest, AFirstObservationThatFillsTheContextCostsItsEpisodeOnly) {
+  Play(0);
+  const auto undisturbed = Bytes();
+  long_goals_ = 2;
+  Play(4);
+  EXPECT_EQ(Bytes(), undisturbed);
+  long_goals_ = 1;
+  Play(0);
+  int failed = 0;
+  for (const v1::Trajectory& t : trajectories_) {
+    failed += absl::StrContains(t.error(), "which leaves no room for a response");
+  }
+  EXPECT_EQ(failed, 1);
 }
 
 TEST_F(RemoteRolloutTest, AnEnvironmentThatFailsOrDoesNotAnswerIsNamed) {
