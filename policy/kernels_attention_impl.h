@@ -24,12 +24,19 @@ struct Bf16Cache {
   static constexpr int kDepth = 64;  // bytes of an element of kPanel tokens, and of their weights
   static int64_t KeyBytes(int64_t head_dim) { return RoundUp(head_dim, 32) * kPanel * 2; }
   static int64_t ValueBytes(int64_t head_dim) { return RoundUp(head_dim, kPanel) * kPanel * 2; }
+  static const float* ValueScales(int64_t, const std::byte*) { return nullptr; }  // has none
   static int64_t InputBytes(int64_t k) { return InputBytes16(k); }
   static void Prepare(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* input) {
     Prepare16(rows, k, x, ldx, input);
   }
-  static void PrepareWeights(int64_t n, const float* x, float, std::byte* input) {
-    Prepare16(1, n, x, n, input);
+  // The n weights of a row, x(i, half) being 16 of them from the i-th on (half: i / 16 % 2).
+  template <typename X>
+  static SOJOURN_INLINE void PrepareWeights(int64_t n, float, const X& x, std::byte* input) {
+    Element* const to = reinterpret_cast<Element*>(input);
+    for (int64_t i = 0; i < n; i += kPanel) {
+      StoreElements(x(i, 0), to + i);
+      StoreElements(x(i + kLanes, 1), to + i + kLanes);
+    }
   }
 
   // Writes k[n] and v[n] of one token.
@@ -90,9 +97,9 @@ struct Int8Cache {
   static void Prepare(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* input) {
     Prepare8(rows, k, x, ldx, input);
   }
-  static SOJOURN_INLINE void PrepareWeights(int64_t n, const float* x, float top,
-                                            std::byte* input) {
-    PrepareRow8(n, x, top, reinterpret_cast<Code*>(input));
+  template <typename X>
+  static SOJOURN_INLINE void PrepareWeights(int64_t n, float top, const X& x, std::byte* input) {
+    PrepareRow8(n, top, x, reinterpret_cast<Code*>(input));
   }
   static const float* ValueScales(int64_t head_dim, const std::byte* values) {
     return reinterpret_cast<const float*>(values + RoundUp(head_dim, kPanel) * kPanel);
@@ -227,7 +234,8 @@ template <typename Cache>
 int64_t AttendScratch(int64_t head_dim, int64_t max_positions) {
   const int64_t wide = RoundUp(head_dim, kPanel), length = RoundUp(max_positions, kPanel);
   return Cache::kRowsTogether * ((wide + length) * static_cast<int64_t>(sizeof(float)) +
-                                 Cache::InputBytes(head_dim) + Cache::InputBytes(length));
+                                 Cache::InputBytes(head_dim) + Cache::InputBytes(length)) +
+         length / kPanel * kLanes * static_cast<int64_t>(sizeof(float));
 }
 
 // The queries of one KV head of `tokens` tokens from `position` on. block(p) is what this head has in
@@ -248,6 +256,12 @@ SOJOURN_INLINE void AttendFrom(const AttentionShape& shape, int64_t kv_head, int
   float* const sums = scores + Cache::kRowsTogether * most;
   std::byte* const queries = reinterpret_cast<std::byte*>(sums + Cache::kRowsTogether * wide);
   std::byte* const weights = queries + Cache::kRowsTogether * Cache::InputBytes(dim);
+  float* const tops =
+      reinterpret_cast<float*>(weights + Cache::kRowsTogether * Cache::InputBytes(most));
+  [[maybe_unused]] const auto scales = [&](int64_t p) SOJOURN_LAMBDA {
+    return Cache::ValueScales(dim, block(p) + key_bytes);
+  };
+  int64_t topped = 0;  // blocks whose largest scales, and those of all before, are in `tops`
   // The cache lies in pieces too short for the processor's own prefetching. One head's values come
   // in while scores are computed, and the next one's keys thereafter.
   const auto prefetch = [&](int64_t p, int64_t from, int64_t bytes) SOJOURN_LAMBDA {
@@ -279,37 +293,45 @@ SOJOURN_INLINE void AttendFrom(const AttentionShape& shape, int64_t kv_head, int
     }
     float inverse[Cache::kRowsTogether];
     for (int64_t r = 0; r < rows; ++r) {
-      const int64_t seen = position + (first + r) / per_kv + 1;
-      float* const line = scores + r * length;
+      const int64_t seen = position + (first + r) / per_kv + 1, whole = seen / kPanel;
+      const float* const line = scores + r * length;
       const float highest = Largest(line, seen);
-      const V top = Splat(highest);
-      V sum[2] = {Zero(), Zero()}, most[2] = {Zero(), Zero()};
-      const auto weigh = [&](int64_t p, auto term) SOJOURN_LAMBDA {
-        if (another && r == 0 && first == 0) prefetch_next(p);
-        [[maybe_unused]] const std::byte* const values = block(p) + key_bytes;
-#pragma GCC unroll 2
-        for (int64_t half = 0; half < 2; ++half) {
-          float* const at = line + p * kPanel + half * kLanes;
-          V weight = term(p * kPanel + half * kLanes, Exp2(Load(at) - top));
-          sum[half] += weight;
-          if constexpr (Cache::kScaled) {
-            weight = weight * Load(Cache::ValueScales(dim, values) + half * kLanes);
-          }
-          most[half] = Max(most[half], weight);
-          Store(at, weight);
+      // No weight is above 1, so none is, with its value's scale, above the largest scale.
+      float bound = 1;
+      if constexpr (Cache::kScaled) {
+        for (; topped < whole; ++topped) {
+          const V before = topped > 0 ? Load(tops + (topped - 1) * kLanes) : Zero();
+          const float* const here = scales(topped);
+          Store(tops + topped * kLanes,
+                LargerSize(LargerSize(before, Load(here)), Load(here + kLanes)));
         }
-      };
-      for (int64_t p = 0; p < seen / kPanel; ++p) {
-        weigh(p, [](int64_t, V term) SOJOURN_LAMBDA { return term; });
+        V top = whole > 0 ? Load(tops + (whole - 1) * kLanes) : Zero();
+        for (int64_t i = whole * kPanel; i < seen; i += kLanes) {
+          const V here = Load(scales(whole) + i % kPanel);
+          top = LargerSize(top, FirstLanes(seen - i, here, Zero()));
+        }
+        bound = LargestLane(top);
       }
-      for (int64_t p = seen / kPanel; p < panels; ++p) {
-        weigh(p, [&](int64_t j, V term) SOJOURN_LAMBDA { return FirstLanes(seen - j, term, Zero()); });
-      }
+      const V top = Splat(highest);
+      V sum[2] = {Zero(), Zero()};
+      const bool ahead = another && r == 0 && first == 0;
+      Cache::PrepareWeights(
+          length, bound,
+          [&](int64_t i, int half) SOJOURN_LAMBDA {
+            if (ahead && half == 0) prefetch_next(i / kPanel);
+            V weight = Exp2(Load(line + i) - top);
+            if (i + kLanes > seen) weight = FirstLanes(seen - i, weight, Zero());
+            sum[half] += weight;
+            if constexpr (Cache::kScaled) {
+              weight = weight * Load(scales(i / kPanel) + half * kLanes);
+              if (i + kLanes > seen) weight = FirstLanes(seen - i, weight, Zero());
+            }
+            return weight;
+          },
+          weights + r * Cache::InputBytes(length));
       const float total = Sum(sum[0] + sum[1]);
       inverse[r] = 1.0f / total;
       finish((first + r) / per_kv, kv_head * per_kv + (first + r) % per_kv, highest, total);
-      Cache::PrepareWeights(length, line, total < -kLowest ? MaxLane(Max(most[0], most[1])) : 0,
-                            weights + r * Cache::InputBytes(length));
     }
     {
       [[maybe_unused]] const Tiles tiles(rows * Cache::kLines, Cache::kDepth);

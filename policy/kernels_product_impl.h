@@ -308,15 +308,16 @@ SOJOURN_INLINE void StoreCodes(const V& x, float inverse, Code* high, Code* low)
   _mm_storeu_si128(reinterpret_cast<__m128i*>(high), _mm512_cvtepi32_epi8(upper));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(low), _mm512_cvtepi32_epi8(code));
 }
-// The same for 64 of x.
-SOJOURN_INLINE void StoreCodes64(const float* x, float inverse, Code* high, Code* low) {
-  const auto numbers = [&](int64_t i) SOJOURN_LAMBDA {
-    const V rounded = Load(x + i) * inverse + kMagic;
+// The same for 64.
+SOJOURN_INLINE void StoreCodes64(const V& x0, const V& x1, const V& x2, const V& x3, float inverse,
+                                 Code* high, Code* low) {
+  const auto numbers = [&](const V& x) SOJOURN_LAMBDA {
+    const V rounded = x * inverse + kMagic;
     return _mm512_sub_epi32((__m512i)rounded.part[0], (__m512i)Splat(kMagic).part[0]);
   };
   // Packing works within quarters of the registers: `order` sets that right.
-  const __m512i first = _mm512_packs_epi32(numbers(0), numbers(16)),
-                second = _mm512_packs_epi32(numbers(32), numbers(48)),
+  const __m512i first = _mm512_packs_epi32(numbers(x0), numbers(x1)),
+                second = _mm512_packs_epi32(numbers(x2), numbers(x3)),
                 order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const auto upper = [](__m512i code) SOJOURN_LAMBDA {
     return _mm512_srai_epi16(_mm512_add_epi16(code, _mm512_set1_epi16(128)), 8);
@@ -348,42 +349,53 @@ SOJOURN_INLINE const float* ScaleOf(const Code* row, int64_t k) {
 }
 int64_t InputBytes8(int64_t k) { return 2 * LineCodes(k) * sizeof(Code); }
 
-// The largest of |x[n]|, or NaN if one is not finite.
-SOJOURN_INLINE float LargestSize(const float* x, int64_t n) {
-  V::Int most[V::kParts] = {};  // as whole numbers, floats without their sign keep their order
-  const auto take = [&](const V& values) SOJOURN_LAMBDA {
-#pragma GCC unroll 4
-    for (int p = 0; p < V::kParts; ++p) {
-      const V::Int size = reinterpret_cast<V::Int>(values.part[p]) & 0x7fffffff;
-      most[p] = size > most[p] ? size : most[p];
+// The larger without its sign: by bits, which keep the order of such numbers, and NaN above all.
+SOJOURN_INLINE V LargerSize(const V& larger, const V& x) {
+  return V::Each([&](int i) SOJOURN_LAMBDA {
+    const V::Int a = reinterpret_cast<V::Int>(larger.part[i]),
+                 b = reinterpret_cast<V::Int>(x.part[i]) & 0x7fffffff;
+    return reinterpret_cast<V::Float>(a > b ? a : b);
+  });
+}
+// The largest of 16 numbers without signs, or NaN if one is not finite.
+SOJOURN_INLINE float LargestLane(const V& sizes) {
+  int32_t bits[kLanes];
+  __builtin_memcpy(bits, &sizes, sizeof bits);
+  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (int64_t i = 0; i < half; ++i) {
+      bits[i] = bits[i] > bits[i + half] ? bits[i] : bits[i + half];
     }
-  };
-  const int64_t whole = n / kLanes * kLanes;
-  for (int64_t i = 0; i < whole; i += kLanes) take(Load(x + i));
-  if (whole < n) take(LoadSome(x + whole, n - whole, 0));
-  int32_t sizes[kLanes], top = 0;
-  __builtin_memcpy(sizes, most, sizeof sizes);
-  for (int64_t i = 0; i < kLanes; ++i) top = sizes[i] > top ? sizes[i] : top;
-  float largest;
-  __builtin_memcpy(&largest, &top, sizeof largest);
-  return top < 0x7f800000 ? largest : __builtin_nanf("");
+  }
+  return bits[0] < 0x7f800000 ? __builtin_bit_cast(float, bits[0]) : __builtin_nanf("");
 }
 
-// A row x[k] whose largest number, without its sign, is `top`; NaN makes the row's scale NaN.
-SOJOURN_INLINE void PrepareRow8(int64_t k, const float* x, float top, Code* to) {
-  const int64_t padded = RoundUp(k, 64), line = LineCodes(k), whole = k / kLanes * kLanes;
+// The largest of |x[n]|, or NaN if one is not finite.
+SOJOURN_INLINE float LargestSize(const float* x, int64_t n) {
+  V most = Zero();
+  const int64_t whole = n / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) most = LargerSize(most, Load(x + i));
+  if (whole < n) most = LargerSize(most, LoadSome(x + whole, n - whole, 0));
+  return LargestLane(most);
+}
+
+// A row of k numbers of which none is larger than `top` without its sign (NaN: the scale is NaN).
+// x(i, half) are 16 of them from the i-th on, half being i / 16 % 2, called in order.
+template <typename X>
+SOJOURN_INLINE void PrepareRow8(int64_t k, float top, const X& x, Code* to) {
+  const int64_t padded = RoundUp(k, 64), line = LineCodes(k);
   const float inverse = top > kTiny ? kLargest / top : 0;
   *const_cast<float*>(ScaleOf(to, k)) = top * (1 / kLargest);
   int64_t i = 0;
-  if (inverse > 0) {
 #if defined(__AVX512VNNI__)
-    for (; i + 64 <= whole; i += 64) StoreCodes64(x + i, inverse, to + i, to + line + i);
+  for (; i + 64 <= k; i += 64) {
+    const V x0 = x(i, 0), x1 = x(i + 16, 1), x2 = x(i + 32, 0), x3 = x(i + 48, 1);
+    StoreCodes64(x0, x1, x2, x3, inverse, to + i, to + line + i);
+  }
 #endif
-    for (; i < whole; i += kLanes) StoreCodes(Load(x + i), inverse, to + i, to + line + i);
-    if (i < k) {
-      StoreCodes(LoadSome(x + i, k - i, 0), inverse, to + i, to + line + i);
-      i += kLanes;
-    }
+  for (; i < k; i += 2 * kLanes) {
+    StoreCodes(x(i, 0), inverse, to + i, to + line + i);
+    const int64_t next = i + kLanes;
+    StoreCodes(next < k ? x(next, 1) : Zero(), inverse, to + next, to + line + next);
   }
   for (; i < padded; i += kLanes) StoreCodes(Zero(), 0, to + i, to + line + i);
 }
@@ -391,7 +403,12 @@ SOJOURN_INLINE void PrepareRow8(int64_t k, const float* x, float top, Code* to) 
 void Prepare8(int64_t rows, int64_t k, const float* x, int64_t ldx, std::byte* input) {
   Code* to = reinterpret_cast<Code*>(input);
   for (int64_t row = 0; row < rows; ++row, x += ldx, to += 2 * LineCodes(k)) {
-    PrepareRow8(k, x, LargestSize(x, k), to);
+    PrepareRow8(
+        k, LargestSize(x, k),
+        [&](int64_t i, int) SOJOURN_LAMBDA {
+          return i + kLanes <= k ? Load(x + i) : LoadSome(x + i, k - i, 0);
+        },
+        to);
   }
 }
 
