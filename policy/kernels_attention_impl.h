@@ -183,10 +183,10 @@ struct Int8Cache {
   }
 };
 
-// 2^x to about 2e-7 of it for x at most 0, as at the bound below -126; NaN stays. The polynomial is
+// 2^x to about 2e-7 of it for x from -126 to 0; below -127 it is 0, and NaN stays. The polynomial is
 // the one of least relative error on [-1/2, 1/2] (by reweighted least squares).
 SOJOURN_INLINE V Exp2(const V& argument) {
-  const V x = Max(Splat(-126.0f), argument);
+  const V x = Max(Splat(-127.0f), argument);
   const V shifted = x + kMagic, r = x - (shifted - kMagic);
   V p = Splat(1.32647268e-3f);
   p = p * r + 9.67151267e-3f;
@@ -239,13 +239,12 @@ int64_t AttendScratch(int64_t head_dim, int64_t max_positions) {
 }
 
 // The queries of one KV head of `tokens` tokens from `position` on. block(p) is what this head has in
-// the cache's p-th block; where `another` head's lies behind it, that is asked for. finish(token,
-// head, top, total) gets the largest score and the sum of 2^(score - top).
+// the cache's p-th block. finish(token, head, top, total) gets the largest score and the sum of
+// 2^(score - top).
 template <typename Cache, typename T, typename Block, typename Finish>
 SOJOURN_INLINE void AttendFrom(const AttentionShape& shape, int64_t kv_head, int64_t position,
                                int64_t tokens, const T* qkv, int64_t ldq, const Block& block,
-                               bool another, T* out, int64_t ldo, std::byte* scratch,
-                               const Finish& finish) {
+                               T* out, int64_t ldo, std::byte* scratch, const Finish& finish) {
   const int64_t dim = shape.head_dim, wide = RoundUp(dim, kPanel);
   const int64_t per_kv = shape.heads / shape.kv_heads;  // rows are (token, head) pairs in order
   const int64_t key_bytes = Cache::KeyBytes(dim), value_bytes = Cache::ValueBytes(dim);
@@ -262,15 +261,11 @@ SOJOURN_INLINE void AttendFrom(const AttentionShape& shape, int64_t kv_head, int
     return Cache::ValueScales(dim, block(p) + key_bytes);
   };
   int64_t topped = 0;  // blocks whose largest scales, and those of all before, are in `tops`
-  // The cache lies in pieces too short for the processor's own prefetching. One head's values come
-  // in while scores are computed, and the next one's keys thereafter.
+  // The cache lies in pieces too short for the processor's own prefetching: the next keys and the
+  // values come in while scores are computed.
   const auto prefetch = [&](int64_t p, int64_t from, int64_t bytes) SOJOURN_LAMBDA {
     if (p >= most / kPanel) return;
     for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(block(p) + from + i);
-  };
-  const auto prefetch_next = [&](int64_t p) SOJOURN_LAMBDA {
-    const std::byte* const next = block(p) + key_bytes + value_bytes;
-    for (int64_t i = 0; i < key_bytes; i += 64) __builtin_prefetch(next + i, 0, 2);
   };
   for (int64_t first = 0; first < all; first += Cache::kRowsTogether) {
     const int64_t rows = all - first < Cache::kRowsTogether ? all - first : Cache::kRowsTogether;
@@ -291,13 +286,17 @@ SOJOURN_INLINE void AttendFrom(const AttentionShape& shape, int64_t kv_head, int
           },
           scores, length);
     }
-    float inverse[Cache::kRowsTogether];
+    // All rows' before any row's weights: they wait for nothing then.
+    float highest[Cache::kRowsTogether], bounds[Cache::kRowsTogether];
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t seen = position + (first + r) / per_kv + 1, whole = seen / kPanel;
-      const float* const line = scores + r * length;
-      const float highest = Largest(line, seen);
+      float* const line = scores + r * length;
+      highest[r] = Largest(line, seen);
+      for (int64_t i = seen / kLanes * kLanes; i < length; i += kLanes) {  // their weights are 0
+        Store(line + i, FirstLanes(seen - i, Load(line + i), Splat(kLowest)));
+      }
+      bounds[r] = 1;
       // No weight is above 1, so none is, with its value's scale, above the largest scale.
-      float bound = 1;
       if constexpr (Cache::kScaled) {
         for (; topped < whole; ++topped) {
           const V before = topped > 0 ? Load(tops + (topped - 1) * kLanes) : Zero();
@@ -310,28 +309,26 @@ SOJOURN_INLINE void AttendFrom(const AttentionShape& shape, int64_t kv_head, int
           const V here = Load(scales(whole) + i % kPanel);
           top = LargerSize(top, FirstLanes(seen - i, here, Zero()));
         }
-        bound = LargestLane(top);
+        bounds[r] = LargestLane(top);
       }
-      const V top = Splat(highest);
+    }
+    float inverse[Cache::kRowsTogether];
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* const line = scores + r * length;
+      const V top = Splat(highest[r]);
       V sum[2] = {Zero(), Zero()};
-      const bool ahead = another && r == 0 && first == 0;
       Cache::PrepareWeights(
-          length, bound,
+          length, bounds[r],
           [&](int64_t i, int half) SOJOURN_LAMBDA {
-            if (ahead && half == 0) prefetch_next(i / kPanel);
-            V weight = Exp2(Load(line + i) - top);
-            if (i + kLanes > seen) weight = FirstLanes(seen - i, weight, Zero());
+            const V weight = Exp2(Load(line + i) - top);
             sum[half] += weight;
-            if constexpr (Cache::kScaled) {
-              weight = weight * Load(scales(i / kPanel) + half * kLanes);
-              if (i + kLanes > seen) weight = FirstLanes(seen - i, weight, Zero());
-            }
-            return weight;
+            if constexpr (!Cache::kScaled) return weight;
+            return weight * Load(scales(i / kPanel) + half * kLanes);
           },
           weights + r * Cache::InputBytes(length));
       const float total = Sum(sum[0] + sum[1]);
       inverse[r] = 1.0f / total;
-      finish((first + r) / per_kv, kv_head * per_kv + (first + r) % per_kv, highest, total);
+      finish((first + r) / per_kv, kv_head * per_kv + (first + r) % per_kv, highest[r], total);
     }
     {
       [[maybe_unused]] const Tiles tiles(rows * Cache::kLines, Cache::kDepth);
@@ -359,8 +356,8 @@ void Attend(const AttentionShape& shape, int64_t kv_head, int64_t position, int6
   const int64_t offset = kv_head * KvHeadBytes<Cache>(shape.head_dim);
   AttendFrom<Cache>(
       shape, kv_head, position, tokens, qkv, ldq,
-      [&](int64_t p) SOJOURN_LAMBDA { return blocks[p] + offset; }, kv_head + 1 < shape.kv_heads,
-      out, ldo, scratch, [](int64_t, int64_t, float, float) {});
+      [&](int64_t p) SOJOURN_LAMBDA { return blocks[p] + offset; }, out, ldo, scratch,
+      [](int64_t, int64_t, float, float) {});
 }
 
 }  // namespace

@@ -107,7 +107,7 @@ void TrainingForward(const AttentionShape& shape, const AttentionSegment* segmen
       float* const logs = lse + segment.start;
       AttendFrom<Bf16Cache>(
           shape, kv, segment.prefix_length, segment.length, qkv + segment.start * row, row, block,
-          false, out + segment.start * out_row, out_row, memory.scratch,
+          out + segment.start * out_row, out_row, memory.scratch,
           [&](int64_t token, int64_t head, float top, float sum)
               SOJOURN_LAMBDA { logs[head * total + token] = top + __builtin_log2f(sum); });
     }
